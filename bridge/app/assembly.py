@@ -31,7 +31,6 @@ from bridge.kafka.offsets import OffsetStore
 from bridge.kafka.producer import DurableProducer
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topic_ids import TopicIds
-from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays
 from bridge.settings import Settings
@@ -160,11 +159,6 @@ class Assembly:
             index.flush()
             await self.history.flush()
 
-        def side_window() -> DedupeWindow:
-            window = build_side_window(settings, index, decoders, self._open_side_reader)
-            stack.callback(window.close)
-            return window
-
         journal = Journal(settings.state_dir)
         stack.callback(journal.close)
         return PathEdges(
@@ -185,7 +179,7 @@ class Assembly:
             journal=journal,
             flush=flush,
             window=build_window(settings, index, decoders, self._open_side_reader),
-            side_window=side_window,
+            side_window=lambda: build_side_window(settings, index, decoders, self._open_side_reader),
             learn=self.learn,
             turn_off=self.control.turn_off,
             metrics=self.metrics,

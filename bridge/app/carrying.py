@@ -25,6 +25,7 @@ from bridge.kafka.control_topic import ControlTopic
 from bridge.kafka.group_reader import Reader
 from bridge.kafka.matched_topics import MatchedTopics
 from bridge.kafka.topics import TopicAdmin
+from bridge.pipeline.changed_cursors import endpoints_per_commit
 from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays
@@ -112,6 +113,7 @@ class Carrying:
         self.in_force.path.pipeline.stop()
 
     async def _commit_periodically(self) -> None:
+        interval_s = self.settings.commit_interval_s
         while True:
-            await asyncio.sleep(self.settings.commit_interval_s)
-            await self.in_force.path.checkpoints.try_commit()
+            await asyncio.sleep(interval_s)
+            await self.in_force.path.checkpoints.try_commit(endpoints_per_commit(interval_s))

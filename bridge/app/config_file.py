@@ -44,6 +44,9 @@ class ConfigFile:
         self._path = path.absolute()
         self._environ = dict(environ)
         self._named: frozenset[Path] = frozenset()
+        self._stamp: tuple[int, ...] | None = None
+        self._secrets: tuple[Path, ...] = ()
+        """What the file named when it had that stamp: it is read only after a change."""
 
     def watch_files_of(self, settings: Settings) -> None:
         """Take stamps also of the files that settings name, which were read from this file."""
@@ -66,9 +69,12 @@ class ConfigFile:
 
         Links are followed: Kubernetes exchanges a link when a mounted ConfigMap or Secret changes.
         """
-        return {path: _stamp(path) for path in (self._path, *self._secrets(), *self._named)}
+        stamp = _stamp(self._path)
+        if stamp is None or stamp != self._stamp:
+            self._stamp, self._secrets = stamp, tuple(self._find_secrets())
+        return {path: _stamp(path) for path in (self._path, *self._secrets, *self._named)}
 
-    def _secrets(self) -> Iterator[Path]:
+    def _find_secrets(self) -> Iterator[Path]:
         """Yield the files that ``${file:}`` references name, also in a file with mistakes."""
         try:
             texts = [self._path.read_text("utf-8")]

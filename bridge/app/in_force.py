@@ -231,7 +231,7 @@ class InForce:
         path, edges, outage = self.path, self._edges, OutageBackoff()
         while True:
             try:
-                await path.checkpoints.commit()
+                await path.checkpoints.commit_new()
                 await edges.remember(path.loader.beginnings_in(loaded))
                 break
             except (KafkaUnavailable, CommitError) as exc:

@@ -78,8 +78,8 @@ class PodView:
         self._config = config
         self._since = precise_instant(int(clock.time() * 1000))
 
-    def describe(self) -> PodReport:
-        """Return the report of now."""
+    def describe(self, *, counts: bool = True) -> PodReport:
+        """Return the report of now. ``counts``: with those that always change, which look at every cursor."""
         place, held = self._status.place_in_group(), self._status.held_lanes()
         partitions: defaultdict[str, list[int]] = defaultdict(list)
         for topic, number in sorted(self._group.assigned):
@@ -95,15 +95,15 @@ class PodView:
             state=place.state.value,
             words=scrub(place.words),
             partitions={topic: tuple(numbers) for topic, numbers in partitions.items()},
-            endpoints={name: self._endpoint(name, held[name]) for name in self._path.dispatchers},
+            endpoints={name: self._endpoint(name, held[name], counts) for name in self._path.dispatchers},
             config_hash=config_hash,
             config_error=scrub(config_error),
         )
 
-    def _endpoint(self, name: str, held: int) -> EndpointReport:
-        dispatcher, lag = self._path.dispatchers[name], self._backlogs.of(name)
+    def _endpoint(self, name: str, held: int, counts: bool) -> EndpointReport:
+        dispatcher = self._path.dispatchers[name]
         gate = dispatcher.gate
-        return EndpointReport(
+        report = EndpointReport(
             on=dispatcher.on,
             breaker=gate.state,
             rate_per_s=None if gate.rate_per_s is None else round(gate.rate_per_s, 1),
@@ -111,10 +111,11 @@ class PodView:
             slow=scrub(gate.reason) if gate.slowed else "",
             in_flight=dispatcher.in_flight,
             held=held,
-            waiting=lag.waiting,
-            unread=lag.unread,
-            oldest_ms=self._backlogs.oldest_ms(name),
         )
+        if not counts:
+            return report
+        lag, oldest_ms = self._backlogs.of(name), self._backlogs.oldest_ms(name)
+        return report._replace(waiting=lag.waiting, unread=lag.unread, oldest_ms=oldest_ms)
 
 
 class PodReporter:
@@ -139,10 +140,11 @@ class PodReporter:
 
     async def look(self) -> None:
         """Write a report if something changed, or the last one is old."""
-        report, last, now = self._view.describe(), self._last, self._clock.monotonic()
+        last, now = self._last, self._clock.monotonic()
         is_old = now - self._written_at >= AT_LEAST_EVERY_S
-        if last is not None and not is_old and report.steady == last.steady:
+        if last is not None and not is_old and self._view.describe(counts=False).steady == last.steady:
             return
+        report = self._view.describe()
         try:
             await self._write(report.name, report.to_bytes())
         except BrokerError as exc:

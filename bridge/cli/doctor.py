@@ -28,8 +28,8 @@ _COLORS = {"ok": "green", "skipped": "blue", "warning": "yellow", "error": "red"
 @file_or_option
 def doctor(path: Path, output: Output) -> None:
     """Try everything that the bridge needs: configuration, secrets, brokers, topics and their settings,
-    rights, schemas, the clock, and for each endpoint its name, connection, TLS, certificate, OAuth 2 login
-    and signing keys.
+    rights, transactions, schemas, the collector of traces, the clock, and for each endpoint its name,
+    connection, TLS, certificate, OAuth 2 login and signing keys.
 
     FILE is the configuration, the same as --config.
 
@@ -100,6 +100,7 @@ async def _find(examined: Examined) -> list[Finding]:
     from bridge.cli.terminal import quiet_logs
     from bridge.http.tls import SystemTls
     from bridge.preflight.probes.brokers import probe_brokers
+    from bridge.preflight.probes.collector import probe_collector
     from bridge.preflight.probes.finding import skipped
     from bridge.preflight.probes.receivers import probe_receivers
     from bridge.preflight.probes.schemas import probe_schemas
@@ -117,6 +118,8 @@ async def _find(examined: Examined) -> list[Finding]:
     else:
         found += await probe_brokers(settings)
     found += await probe_schemas(settings)
+    if not any(path[:1] == ("tracing",) for path in wrong):
+        found += await probe_collector(settings.tracing)
     usable = dict(_usable(settings, wrong))
     return [*found, *await probe_receivers(usable, build_egress(settings), SystemTls())]
 

@@ -94,6 +94,7 @@ def document(kept: Kept, *, bodies: bool) -> dict[str, Any]:
         "body_sha256": attempt.body_sha256,
         "body_masked": attempt.body_masked,
         "trace_id": attempt.trace_id,
+        "batch_id": attempt.batch_id,
         **(_parts(attempt) if bodies else {}),
     }
 
@@ -138,6 +139,7 @@ def page(kept: Kept) -> Iterator[str]:
         "endpoint": kept.endpoint,
         "event": f"{attempt.type} {attempt.event_id}",
         "webhook-id": attempt.webhook_id,
+        "batch": attempt.batch_id,
         "entity": attempt.entity,
         "tenant": attempt.tenant,
         "time": attempt.event_time,

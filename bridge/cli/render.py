@@ -36,13 +36,14 @@ sample_option = click.option(
 
 
 class Trial(NamedTuple):
-    """A request rendered from a sample, and what it was rendered from."""
+    """A request rendered from a sample, and what it was rendered from. ``sent`` may be compressed."""
 
     settings: Settings
     name: str
     endpoint: EndpointSettings
     event: Event
     request: Request
+    sent: Request
 
 
 @click.command(short_help="Show the request that a sample event becomes.")
@@ -59,8 +60,9 @@ class Trial(NamedTuple):
 def render(path: Path, endpoint: str, sample: str, pretty: bool, show_secrets: bool, output: Output) -> None:
     """Show the request that a sample event becomes: method, URL, headers, signature and body.
 
-    Sends nothing. Exits with 0 if there is a request, with 1 if the event cannot be rendered (it would
-    be parked), and with 2 for a mistake in the configuration or the sample.
+    Of an endpoint with batch, it is a batch of this event alone. Sends nothing. Exits with 0 if there is a
+    request, with 1 if the event cannot be rendered (it would be parked), and with 2 for a mistake in the
+    configuration or the sample.
     """
     trial = build_trial(path, endpoint, sample)
     show(
@@ -84,6 +86,7 @@ def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) 
     from bridge.settings import uses
     from bridge.settings.names import require_type
     from bridge.settings.rules.rendering import selects
+    from bridge.wiring.batches import build_trial_request
     from bridge.wiring.delivery import build_target
     from bridge.wiring.endpoints import build_sealed_renderer, build_signer
 
@@ -95,11 +98,9 @@ def build_trial(path: Path, name: str, sample_name: str, id: str | None = None) 
     if not selects(endpoint.wanted, event.type):
         click.echo(f"note: {name} gets no events of type {event.type}; see events in its settings", err=True)
     rendered = build_sealed_renderer(endpoint).render(event)
-    signature = build_signer(endpoint).headers(
-        event.webhook_id, int(time.time()), rendered.body, rendered.method, rendered.url
-    )
-    request = build_target(name, endpoint, settings).request(rendered, signature)
-    return Trial(settings, name, endpoint, event, request)
+    target, signer = build_target(name, endpoint, settings), build_signer(endpoint)
+    readable, sent = build_trial_request(endpoint, target, signer, event, rendered, int(time.time()))
+    return Trial(settings, name, endpoint, event, readable, sent)
 
 
 def _sample(settings: Settings, endpoint: EndpointSettings, name: str, id: str | None) -> Event:

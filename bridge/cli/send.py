@@ -46,6 +46,7 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool, output: Out
     import uuid
 
     from bridge.cli.parked_output import one_line
+    from bridge.core.batches import judge_alone
     from bridge.core.verdict import Judgement, judge
     from bridge.errors import TransportError
     from bridge.model import Verdict
@@ -59,7 +60,10 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool, output: Out
     took_ms = (time.monotonic() - began) * 1000
 
     def judged(answer: Response | TransportError) -> Judgement:
-        return judge(answer, time.time(), trial.endpoint.chosen.judge)
+        judgement = judge(answer, time.time(), trial.endpoint.chosen.judge)
+        if trial.endpoint.batch is None or isinstance(answer, TransportError) or judgement.kind != "ok":
+            return judgement
+        return judge_alone(answer, trial.event.webhook_id, judgement)
 
     judgement = judged(answer)
     if not show_secrets:
@@ -110,7 +114,7 @@ async def _send(trial: Trial) -> Response | TransportError:
 
     transport = build_transport(trial.name, trial.endpoint, build_egress(trial.settings), SystemTls())
     try:
-        return await transport.send(trial.request, trial.endpoint.timeout_s)
+        return await transport.send(trial.sent, trial.endpoint.timeout_s)
     except TransportError as exc:
         return exc
     finally:

@@ -1,7 +1,7 @@
 """What the API and the pages change (``bridge.console.ports.Actions``).
 
 Invariant: a change with an ``Idempotency-Key`` is done once: a repetition gets the first answer, also after a
-restart, because the record of the change contains both.
+restart. The record of the answer is written in the transaction of a re-send or a job.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 import structlog
 from pydantic_core import PydanticCustomError
 
-from bridge.console.job_actions import JobActions
+from bridge.console.job_actions import JobActions, Receipt
 from bridge.console.parked_actions import ParkedActions
 from bridge.console.ports import Who
 from bridge.console.store.attempts import AttemptQueries
@@ -108,8 +108,10 @@ class StoreActions:
     async def resend(self, attempt_id: str, who: Who, *, render: bool = False, new_id: bool = False) -> Done:
         """Send the event of one attempt again."""
         deed = _Deed("resend", f"{attempt_id}, {_listed({'render': render, 'new_id': new_id})}")
-        return await self._once(
-            deed, who, lambda: self._jobs.resend(attempt_id, who, render=render, new_id=new_id), recorded=True
+        return await self._once_recorded(
+            deed,
+            who,
+            lambda receipt: self._jobs.resend(attempt_id, who, receipt, render=render, new_id=new_id),
         )
 
     async def count(self, query: AttemptQuery) -> int:
@@ -127,11 +129,12 @@ class StoreActions:
     ) -> Done:
         """Start a job that sends again all events that a query selects."""
         how = _listed({"render": render, "new_id": new_id, "rate_per_s": rate_per_s})
-        return await self._once(
+        return await self._once_recorded(
             _Deed("resend start", f"{_words(query)}, {how}"),
             who,
-            lambda: self._jobs.resend_all(query, who, render=render, new_id=new_id, rate_per_s=rate_per_s),
-            recorded=True,
+            lambda receipt: self._jobs.resend_all(
+                query, who, receipt, render=render, new_id=new_id, rate_per_s=rate_per_s
+            ),
         )
 
     async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
@@ -141,7 +144,7 @@ class StoreActions:
     async def replay(self, request: ReplayRequest, who: Who) -> Done:
         """Start a job that sends the log of the sources again to an endpoint."""
         deed = _Deed("replay start", _listed(request._asdict()))
-        return await self._once(deed, who, lambda: self._jobs.replay(request, who), recorded=True)
+        return await self._once_recorded(deed, who, lambda receipt: self._jobs.replay(request, who, receipt))
 
     async def pause_job(self, job_id: str, who: Who) -> Done:
         """Pause a job."""
@@ -156,20 +159,23 @@ class StoreActions:
         return await self._change_job("job cancel", job_id, JobState.CANCELLED, who)
 
     async def _change_job(self, action: str, job_id: str, state: JobState, who: Who) -> Done:
-        return await self._once(
-            _Deed(action, job_id), who, lambda: self._jobs.set_state(job_id, state, who), recorded=True
+        return await self._once_recorded(
+            _Deed(action, job_id), who, lambda receipt: self._jobs.set_state(job_id, state, who, receipt)
         )
 
     async def _write(self, who: Who, records: dict[bytes, bytes | None]) -> None:
         await write_control(self._settings, who.by, records)
 
+    async def _once_recorded(self, deed: _Deed, who: Who, work: Callable[[Receipt], Awaitable[Done]]) -> Done:
+        """Do a deed whose ``work`` writes its audit and the receipt together with what it does."""
+        return await self._once(
+            deed, who, lambda: work(lambda done: _receipt(deed, who, done)), recorded=True
+        )
+
     async def _once(
         self, deed: _Deed, who: Who, work: Callable[[], Awaitable[Done]], *, recorded: bool = False
     ) -> Done:
-        """Do a deed and record it; with the key of an earlier one, return the answer of that one.
-
-        ``recorded``: ``work`` writes into the audit by itself. Then only the answer is kept, for the key.
-        """
+        """Do a deed and record it, unless it is ``recorded``; for a known key, return the first answer."""
         if not who.key:
             return await self._do(deed, who, work, recorded=recorded)
         name = who.by, who.key
@@ -202,21 +208,32 @@ class StoreActions:
         self, deed: _Deed, who: Who, work: Callable[[], Awaitable[Done]], *, recorded: bool
     ) -> Done:
         done = await work()
-        if recorded and not who.key:
-            return done
-        shown = _Deed(ANSWER, f"{deed.action}: {deed.subject}") if recorded else deed
-        short = Done(done.message[:_MOST_MESSAGE], done.count, done.job)
-        answer = orjson.dumps({"message": short.message, "count": short.count, "job": short.job}).decode()
-        change = Change(now(), who.by, *_cut(shown), who.why, done.message, who.key, answer)
-        await self._write(who, audit_record(change))
+        if not recorded:
+            change = Change(now(), who.by, *_cut(deed), who.why, done.message, who.key, _answer_of(done))
+            await self._write(who, audit_record(change))
         _log.info(
             events.CONSOLE_CHANGED,
             action=deed.action,
-            subject=scrub(change.subject),
+            subject=_cut(deed).subject,
             by=who.by,
             reason=scrub(who.why),
         )
         return done
+
+
+def _receipt(deed: _Deed, who: Who, done: Done) -> Sequence[Change]:
+    """Return the record of an answer, for what is written together with it; none without a key."""
+    if not who.key:
+        return ()
+    action, subject = _cut(_Deed(ANSWER, f"{deed.action}: {deed.subject}"))
+    details = scrub(done.message)
+    return (Change(now(), who.by, action, subject, scrub(who.why), details, who.key, _answer_of(done)),)
+
+
+def _answer_of(done: Done) -> str:
+    """Return an answer as its record has it."""
+    short = {"message": done.message[:_MOST_MESSAGE], "count": done.count, "job": done.job}
+    return orjson.dumps(short).decode()
 
 
 def _check_pattern(pattern: str) -> None:

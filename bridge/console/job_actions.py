@@ -1,27 +1,31 @@
 """Start re-sends and replays, and change jobs, for the console.
 
-Invariant: who did it and why is written together with what is done, by the parts that do it.
+Invariant: who did it and why is written together with what is done, by the parts that do it. So is the
+receipt: a process that is killed has either done both or nothing.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bridge.console.ports import Who
 from bridge.console.store.control import ControlQueries
 from bridge.console.views import AttemptQuery, Done
-from bridge.core.jobs import JobKind, JobState
+from bridge.core.changes import Change
+from bridge.core.jobs import Job, JobKind, JobState
 from bridge.errors import ActionRefused, ConfigError
 from bridge.history.attempt import AttemptId
 from bridge.history.selection import AttemptFilter
 from bridge.resend.job_store import Author, JobError
 from bridge.resend.query import ResendQuery
-from bridge.resend.service import Resending
+from bridge.resend.service import Resending, Sent
 from bridge.settings import Settings
 from bridge.wiring.replay_control import change_replay, start_replay
 from bridge.wiring.replay_plan import ReplayPlan, ReplayRequest, plan_replay
 
+Receipt = Callable[[Done], Sequence[Change]]
+"""Return the records that keep an answer, to write them in the transaction of what was done."""
 _WORDS = {JobState.PAUSED: "paused", JobState.RUNNING: "resumed", JobState.CANCELLED: "cancelled"}
 
 
@@ -43,7 +47,9 @@ class JobActions:
         self._resending = resending
         self._carry_out = carry_out
 
-    async def resend(self, attempt_id: str, who: Who, *, render: bool, new_id: bool) -> Done:
+    async def resend(
+        self, attempt_id: str, who: Who, receipt: Receipt, *, render: bool, new_id: bool
+    ) -> Done:
         """Send the event of one attempt again."""
         try:
             place = AttemptId.parse(attempt_id)
@@ -56,32 +62,52 @@ class JobActions:
                 "the history in Kafka does not have it any more",
                 "replay the time of its event instead, which reads the source topic",
             )
-        sent = await self._resending.send_now([kept], Author(who.by, who.why), render=render, new_id=new_id)
+
+        def done(sent: Sent) -> Done:
+            (again_id,) = sent.requests
+            waits = f"{kept.attempt.type} {kept.attempt.event_id} waits to be sent to {kept.endpoint} again"
+            return Done(f"{waits} (request {again_id})", 1, ids=[again_id])
+
+        sent = await self._resending.send_now(
+            [kept],
+            Author(who.by, who.why),
+            render=render,
+            new_id=new_id,
+            also=lambda sent: receipt(done(sent)),
+        )
         for _, reason in sent.refused:
             raise ActionRefused(
                 f"attempt {attempt_id}", str(reason), "choose another attempt, or render it again"
             )
-        (again_id,) = sent.requests
-        return Done(
-            f"{kept.attempt.type} {kept.attempt.event_id} waits to be sent to {kept.endpoint} again"
-            f" (request {again_id})",
-            1,
-            ids=[again_id],
-        )
+        return done(sent)
 
     async def resend_all(
-        self, query: AttemptQuery, who: Who, *, render: bool, new_id: bool, rate_per_s: float | None
+        self,
+        query: AttemptQuery,
+        who: Who,
+        receipt: Receipt,
+        *,
+        render: bool,
+        new_id: bool,
+        rate_per_s: float | None,
     ) -> Done:
         """Start a bulk re-send, which this console carries out."""
         wanted = AttemptFilter(
             query.endpoint, query.event, query.type, query.entity, query.tenant, _ms(query.since_s),
             _ms(query.until_s), query.status, query.verdict, query.text,
         )  # fmt: skip
+
+        def done(job: Job) -> Done:
+            return Done(f"re-send {job.id} has begun", job=job.id)
+
         job = await self._resending.start(
-            ResendQuery(wanted, render, new_id), rate_per_s, Author(who.by, who.why)
+            ResendQuery(wanted, render, new_id),
+            rate_per_s,
+            Author(who.by, who.why),
+            also=lambda job: receipt(done(job)),
         )
         self._carry_out(job.id)
-        return Done(f"re-send {job.id} has begun", job=job.id)
+        return done(job)
 
     async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
         """Count what a replay would send."""
@@ -93,12 +119,14 @@ class JobActions:
         text = f"{bound}{selected.events:,} events, of {plan.offsets:,} offsets of the log"
         return Done(text, selected.events, ids=plan.notes)
 
-    async def replay(self, request: ReplayRequest, who: Who) -> Done:
+    async def replay(self, request: ReplayRequest, who: Who, receipt: Receipt) -> Done:
         """Start a replay, which the bridges carry out."""
         plan = await self._plan(request, who)
-        job = await start_replay(self._settings, plan, key=who.key)
         notes = "".join(f"; {note}" for note in plan.notes)
-        return Done(f"replay {job.id} to {request.endpoint} has begun{notes}", job.total, job.id)
+        text = f"replay {plan.job.id} to {request.endpoint} has begun{notes}"
+        done = Done(text, plan.job.total, plan.job.id)
+        await start_replay(self._settings, plan, also=receipt(done))
+        return done
 
     async def _plan(self, request: ReplayRequest, who: Who) -> ReplayPlan:
         try:
@@ -111,21 +139,24 @@ class JobActions:
             raise ActionRefused("the replay", "it selects no event", "change the times or the filters")
         return plan
 
-    async def set_state(self, job_id: str, state: JobState, who: Who) -> Done:
+    async def set_state(self, job_id: str, state: JobState, who: Who, receipt: Receipt) -> Done:
         """Pause, resume or cancel a job."""
+        done = Done(f"job {job_id} is {_WORDS[state]}", job=job_id)
         job = next((job for job in await self._control.all_jobs() if job.id == job_id), None)
         if job is None:
             raise ActionRefused(f"job {job_id[:60]!r}", "it does not exist", "see the list of jobs")
         try:
             if job.kind is JobKind.REPLAY:
-                await change_replay(self._settings, job_id, state, by=who.by, reason=who.why, key=who.key)
+                await change_replay(
+                    self._settings, job_id, state, by=who.by, reason=who.why, also=receipt(done)
+                )
             else:
-                await self._resending.store.change(job_id, state, Author(who.by, who.why))
+                await self._resending.store.change(job_id, state, Author(who.by, who.why), also=receipt(done))
         except (JobError, ConfigError) as exc:
             raise ActionRefused(f"job {job_id}", str(exc), "start a new one") from exc
         if job.kind is JobKind.RESEND and state is JobState.RUNNING:
             self._carry_out(job_id)
-        return Done(f"job {job_id} is {_WORDS[state]}", job=job_id)
+        return done
 
 
 def _ms(at_s: float | None) -> int | None:

@@ -61,3 +61,22 @@ class RetrySchedule:
         state = RetryCallState(None, None, (), {})  # type: ignore[arg-type]
         state.attempt_number = attempts
         return self._wait(state)
+
+
+class SharedRetrySchedule(RetrySchedule):
+    """A schedule for events that fail together, and are to be sent together again.
+
+    The delay after the same number of attempts is the same until ``draw`` is called. Call it first.
+    """
+
+    _drawn: dict[int, float]
+
+    def draw(self) -> None:
+        """Draw other delays from now on."""
+        self._drawn = {}
+
+    def delay_s(self, attempts: int) -> float:
+        """See ``RetrySchedule.delay_s``."""
+        if attempts not in self._drawn:
+            self._drawn[attempts] = super().delay_s(attempts)
+        return self._drawn[attempts]

@@ -36,6 +36,8 @@ class TopicPlaces(NamedTuple):
         if self.topic_id and later.topic_id and self.topic_id != later.topic_id:
             return later
         cursors = self.cursors | later.cursors
+        if cursors == later.cursors:
+            cursors = later.cursors  # mostly the same set for all endpoints: keep one of them
         begins = {
             number: min(places.begins[number] for places in (self, later) if number in places.begins)
             for number in {*self.begins, *later.begins} - cursors
@@ -93,13 +95,15 @@ class Beginnings:
             self._known.pop(endpoint, None)
             self._written.pop(endpoint, None)
             return
-        self._written[endpoint] = beginning
         self.note(endpoint, beginning)
+        known = self._known[endpoint]
+        self._written[endpoint] = known if known == beginning else beginning
 
     def note(self, endpoint: str, beginning: Beginning) -> None:
         """Add what this process has decided. It is ``unwritten`` until a record of the topic contains it."""
         known = self._known.get(endpoint)
-        self._known[endpoint] = beginning if known is None else known.merged(beginning)
+        if known != beginning:
+            self._known[endpoint] = beginning if known is None else known.merged(beginning)
 
     def written(self, beginnings: Mapping[str, Beginning]) -> None:
         """Store that the topic has these records now."""

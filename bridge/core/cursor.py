@@ -7,9 +7,9 @@ repeats deliveries and never loses one. The broker call belongs to ``pipeline/ch
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryBudget, Share
 from bridge.model import Partition, Spot
@@ -19,6 +19,12 @@ Note = TypeVar("Note")
 
 _REOPEN_AT = 0.75
 """A full cursor reopens when it is filled to this share of its bounds, so that it does not flap."""
+_NO_OFFSETS: deque[int] = deque()
+_NO_EVENTS: dict[int, int] = {}
+_NO_NOTES: dict[Spot, Any] = {}
+_NO_PARTS: dict[int, set[int]] = {}
+"""What a cursor without events in work shares with all others, and never changes: a thousand endpoints in a
+hundred partitions are a hundred thousand cursors, and most are at rest."""
 _WINDOWS_WITH_BLOCKED = 4
 """All unsettled events of a cursor, those in blocked lanes included, fill at most this many windows."""
 
@@ -71,7 +77,6 @@ class Cursor(Generic[Note]):
     """
 
     __slots__ = (
-        "_attached",
         "_began",
         "_blocked",
         "_bytes",
@@ -80,13 +85,16 @@ class Cursor(Generic[Note]):
         "_events",
         "_failures",
         "_map_too_large",
+        "_on_change",
         "_open",
         "_parts",
         "_pending",
         "_window",
         "_window_bytes",
+        "attached",
         "endpoint",
         "full",
+        "is_changed",
         "live",
         "opened",
         "partition",
@@ -124,7 +132,11 @@ class Cursor(Generic[Note]):
         """False once the assignment has ended: nothing is committed for this cursor any more."""
         self.version = 0
         """Increases with each change to commit. Opening is none: a restart reads the record again."""
-        self._attached = True
+        self.is_changed = False
+        """True from the first change to commit until ``is_unchanged`` returns True."""
+        self._on_change: Callable[[Cursor[Note]], None] | None = None
+        self.attached = True
+        """True if it has taken everything that the main reader has passed. Only its methods change it."""
         self.full = False
         self._map_too_large = False
         self._window = window
@@ -132,10 +144,10 @@ class Cursor(Generic[Note]):
         self.share = share or Share(MemoryBudget())
         self._earlier_end = position if settled_to is None else max(settled_to, position)
         self._earlier_open = left_open
-        self._failures: dict[Spot, Note] = dict(failures or {})
-        self._parts = {offset: set(settled) for offset, settled in (parts or {}).items()}
-        self._open: deque[int] = deque()
-        self._pending: dict[int, int] = {}
+        self._failures: dict[Spot, Note] = dict(failures) if failures else _NO_NOTES
+        self._parts = {offset: set(settled) for offset, settled in parts.items()} if parts else _NO_PARTS
+        self._open = _NO_OFFSETS
+        self._pending = _NO_EVENTS
         """Unsettled events by opened offset, ascending."""
         self._events = 0
         self._blocked = 0
@@ -146,12 +158,7 @@ class Cursor(Generic[Note]):
         """Return attached, full, or catching up."""
         if self.full:
             return CursorState.FULL
-        return CursorState.ATTACHED if self._attached else CursorState.CATCHING_UP
-
-    @property
-    def attached(self) -> bool:
-        """Return True if it has taken everything that the main reader has passed."""
-        return self._attached
+        return CursorState.ATTACHED if self.attached else CursorState.CATCHING_UP
 
     @property
     def unsettled(self) -> int:
@@ -181,15 +188,18 @@ class Cursor(Generic[Note]):
 
         ``size_bytes`` is the size of the record with key and headers, counted once for all its events.
         """
-        share = self.share
-        open_here = self._pending.get(offset)
+        share, pending = self.share, self._pending
+        open_here = pending.get(offset)
         if open_here is None:
+            if pending is _NO_EVENTS:
+                pending = self._pending = {}
+                self._open = deque()
             self._open.append(offset)
-            self._pending[offset] = 1
+            pending[offset] = 1
             self._bytes += size_bytes
             share.bytes += size_bytes + RECORD_BYTES
         else:
-            self._pending[offset] = open_here + 1
+            pending[offset] = open_here + 1
         self._events += 1
         self.opened += 1
         share.bytes += DELIVERY_BYTES
@@ -214,24 +224,34 @@ class Cursor(Generic[Note]):
     def settle(self, offset: int, size_bytes: int, part: int = 0) -> bool:
         """Settle one event at this offset. Return True if it was the last one there."""
         self.version += 1
-        open_here = self._pending[offset] - 1
+        if not self.is_changed:
+            self._report_change()
+        pending = self._pending
+        open_here = pending[offset] - 1
         self._events -= 1
         share = self.share
         share.settled_bytes += DELIVERY_BYTES
         share.bytes -= DELIVERY_BYTES
-        self._failures.pop((offset, part), None)
+        if self._failures:
+            self._failures.pop((offset, part), None)
         if open_here:
-            self._pending[offset] = open_here
+            pending[offset] = open_here
             if part:
+                if self._parts is _NO_PARTS:
+                    self._parts = {}
                 self._parts.setdefault(offset, set()).add(part)
             return False
-        del self._pending[offset]
-        self._parts.pop(offset, None)
+        del pending[offset]
+        if self._parts:
+            self._parts.pop(offset, None)
         self._bytes -= size_bytes
         share.settled_bytes += size_bytes + RECORD_BYTES
         share.bytes -= size_bytes + RECORD_BYTES
+        if not pending:
+            self._pending, self._open = _NO_EVENTS, _NO_OFFSETS
+            return True
         opened = self._open
-        while opened and opened[0] not in self._pending:
+        while opened[0] not in pending:
             opened.popleft()
         return True
 
@@ -247,7 +267,9 @@ class Cursor(Generic[Note]):
 
     def record_failure(self, offset: int, note: Note, part: int = 0) -> None:
         """Store the failed attempts of a delivery, for the next process."""
-        self.version += 1
+        self.mark_changed()
+        if self._failures is _NO_NOTES:
+            self._failures = {}
         self._failures[offset, part] = note
 
     def failure(self, offset: int, part: int = 0) -> Note | None:
@@ -260,6 +282,32 @@ class Cursor(Generic[Note]):
             self.position = position
             if not self._pending:
                 self.version += 1
+                if not self.is_changed:
+                    self._report_change()
+
+    def report_changes(self, on_change: Callable[[Cursor[Note]], None]) -> None:
+        """Call ``on_change`` now, and with each first change after ``is_unchanged`` returned True."""
+        self._on_change = on_change
+        self.is_changed = False
+        self.mark_changed()
+
+    def mark_changed(self) -> None:
+        """Have the next commit include this cursor."""
+        self.version += 1
+        if not self.is_changed:
+            self._report_change()
+
+    def _report_change(self) -> None:
+        self.is_changed = True
+        if self._on_change is not None:
+            self._on_change(self)
+
+    def is_unchanged(self, version: int) -> bool:
+        """Return True if the cursor is as it was in this ``version``, which the broker has now."""
+        if self.version != version:
+            return False
+        self.is_changed = False
+        return True
 
     def not_settled_below(self, position: int) -> int:
         """Return how many offsets from the cursor's position to ``position`` are not known to be settled.
@@ -277,15 +325,15 @@ class Cursor(Generic[Note]):
     def detach_if_passed(self, position: int) -> None:
         """Detach if the main reader, now at ``position``, has read records that this cursor did not take."""
         if self.position < position:
-            self._attached = False
+            self.attached = False
 
     def attach_if_at(self, position: int) -> bool:
         """Attach again if nothing is missing below ``position``, where the main reader reads next.
 
         Return True if this attached it.
         """
-        if not self._attached and self.position >= position:
-            self._attached = True
+        if not self.attached and self.position >= position:
+            self.attached = True
             return True
         return False
 
@@ -300,6 +348,11 @@ class Cursor(Generic[Note]):
             (offset for offset in self._earlier_open if offset >= self.position), default=self._earlier_end
         )
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Return True if ``position`` is all that there is to commit: everything below it is settled."""
+        return not (self._pending or self._failures or self._parts or self.position < self._earlier_end)
+
     def progress(self) -> Progress[Note]:
         """Return what may be committed now."""
         open_offsets = list(self._pending)
@@ -308,14 +361,17 @@ class Cursor(Generic[Note]):
             open_offsets += sorted(offset for offset in self._earlier_open if offset >= end)
             end = self._earlier_end
         lowest = open_offsets[0] if open_offsets else end
-        self._failures = {spot: note for spot, note in self._failures.items() if spot[0] >= lowest}
+        if self._failures:
+            kept = {spot: note for spot, note in self._failures.items() if spot[0] >= lowest}
+            self._failures = kept or _NO_NOTES
         if self._parts:
             unsettled = set(open_offsets)
-            self._parts = {
+            left = {
                 offset: settled
                 for offset, settled in self._parts.items()
                 if offset >= end or offset in unsettled
             }
+            self._parts = left or _NO_PARTS
         parts = {offset: frozenset(settled) for offset, settled in self._parts.items()}
         return Progress(lowest, open_offsets, end, dict(self._failures), parts)
 
@@ -327,7 +383,7 @@ class Cursor(Generic[Note]):
 
     def detach(self) -> None:
         """Take nothing from the main reader any more: it leaves, or a side reader begins."""
-        self._attached = False
+        self.attached = False
 
     def set_map_fits(self, fits: bool) -> None:
         """Stop taking events while the completion map does not fit. Call it after each encoding."""

@@ -1,6 +1,6 @@
 """Decide which delivery runs next: in order per ordering key, and in parallel across keys.
 
-Invariant: two deliveries of one lane are never in flight at the same time, and each lane runs in the
+Invariant: two requests of one lane are never in flight at the same time, and each lane runs in the
 order of the log. Instants are parameters, and items are opaque.
 """
 
@@ -15,14 +15,17 @@ Item = TypeVar("Item")
 
 
 class Lane(Generic[Item]):
-    """The deliveries of one ordering key, oldest first. Only the head may be in flight."""
+    """The deliveries of one ordering key, oldest first. Only the first ``running`` may be in flight.
+
+    That is the head alone, but for an endpoint that gets several events in one request.
+    """
 
     __slots__ = ("_due_at", "blocked", "counted", "items", "key", "running")
 
     def __init__(self, key: Hashable | None) -> None:
         self.key = key
         self.items: deque[Item] = deque()
-        self.running = False
+        self.running = 0
         self.blocked = False
         """True from the first failure of a head until that head is settled."""
         self.counted: list[tuple[Item, int]] = []
@@ -80,12 +83,12 @@ class Lanes(Generic[Item]):
         if not self._ready:
             return None
         lane = self._ready.popleft()
-        lane.running = True
+        lane.running = 1
         return lane
 
     def finish(self, lane: Lane[Item]) -> bool:
         """Remove the head of a running lane. Return True if its next item became ready."""
-        lane.running = False
+        lane.running = 0
         if lane.blocked:
             self._unblock(lane)
         lane.items.popleft()
@@ -95,6 +98,18 @@ class Lanes(Generic[Item]):
         if lane.key is not None:
             del self._lanes[lane.key]
         return False
+
+    def advance(self, lane: Lane[Item]) -> None:
+        """Remove the head of a running lane of which more is in flight: the lane goes on running."""
+        if lane.blocked:
+            self._unblock(lane)
+        lane.items.popleft()
+        lane.running -= 1
+
+    def put_back(self, lane: Lane[Item]) -> None:
+        """Make a lane ready again that was popped and of which nothing was sent; it is the next one."""
+        lane.running = 0
+        self._ready.appendleft(lane)
 
     def _block(self, lane: Lane[Item]) -> None:
         lane.blocked = True
@@ -113,7 +128,7 @@ class Lanes(Generic[Item]):
 
     def defer(self, lane: Lane[Item], due_at: float) -> None:
         """Block a running lane until ``due_at``, when its head is retried."""
-        lane.running = False
+        lane.running = 0
         if not lane.blocked:
             self._block(lane)
         lane._due_at = due_at
@@ -141,12 +156,12 @@ class Lanes(Generic[Item]):
     def drop(self, doomed: Callable[[Item], bool]) -> int:
         """Drop queued items, whose partition was revoked. Return how many. Heads in flight stay.
 
-        A running lane keeps its head: if the same events return at once, they queue after it instead
-        of running at the same time.
+        A running lane keeps what is in flight: if the same events return at once, they queue after it
+        instead of running at the same time.
         """
         dropped = 0
         for lane in self._known():
-            head = [lane.items.popleft()] if lane.running else []
+            head = [lane.items.popleft() for _ in range(lane.running)]
             blocked = lane.blocked
             if blocked:
                 self._unblock(lane)

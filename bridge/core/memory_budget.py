@@ -51,12 +51,14 @@ class MemoryBudget:
     takes one in any case. ``divide`` leaves room for the bytes of these batches.
     """
 
-    __slots__ = ("_shares", "free", "total_bytes")
+    __slots__ = ("_adapted_at", "_shares", "_was_short", "free", "total_bytes")
 
     def __init__(self, total_bytes: int = UNLIMITED) -> None:
         self.total_bytes = total_bytes
         self.free = total_bytes
         self._shares: dict[str, Share] = {}
+        self._was_short = False
+        self._adapted_at: float | None = None
 
     @property
     def used_bytes(self) -> int:
@@ -67,6 +69,10 @@ class MemoryBudget:
         """Return the share of an endpoint."""
         return self._shares.setdefault(endpoint, Share(self))
 
+    def active(self) -> list[str]:
+        """Return the endpoints that hold something, or settled something lately: only these are adapted."""
+        return [name for name, share in self._shares.items() if share.is_active]
+
     def adapt(self, now: float, troubled: Iterable[str]) -> None:
         """Set how much each endpoint may use, by what it settled lately. Call it several times a second.
 
@@ -74,12 +80,18 @@ class MemoryBudget:
         nothing now, because they are off or their breaker is open.
         """
         out = frozenset(troubled)
+        before, self._adapted_at = self._adapted_at, now
         stalled = [
-            share for name, share in self._shares.items() if not share.adapt(now, in_trouble=name in out)
+            share
+            for name, share in self._shares.items()
+            if share.is_active and not share.adapt(now, before, in_trouble=name in out)
         ]
-        if sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes:
-            for share in stalled:
-                share.factor = 0.0
+        is_short = sum(share.bytes for share in stalled) >= _STALLED_PART * self.total_bytes
+        if is_short or self._was_short:
+            resting = [share for share in self._shares.values() if not share.is_active]
+            for share in (*stalled, *resting):
+                share.factor = 0.0 if is_short else _NOT_WORKING
+        self._was_short = is_short
 
 
 class Share:
@@ -89,7 +101,7 @@ class Share:
     factor of what is free. It shrinks while others grow, and no share depends on which others exist.
     """
 
-    __slots__ = ("_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
+    __slots__ = ("_at_rest", "_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
 
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
@@ -104,6 +116,13 @@ class Share:
         """Increases with each settled event by what it used."""
         self.is_pressed = False
         """True from when a cursor was refused for lack of memory until the endpoint has room again."""
+        self._at_rest: int | None = 0
+        """What was settled when the endpoint came to rest; None while it works."""
+
+    @property
+    def is_active(self) -> bool:
+        """Return True if the share changes. A thousand endpoints at rest cost one look each."""
+        return self.bytes > 0 or self.is_pressed or self.settled_bytes != self._at_rest
 
     @property
     def is_used_up(self) -> bool:
@@ -115,9 +134,13 @@ class Share:
         """Return True if the endpoint, once refused, may take events again."""
         return self.bytes <= 0 or self.bytes < _REOPEN_AT * self.factor * self.budget.free
 
-    def adapt(self, now: float, in_trouble: bool) -> bool:
-        """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``."""
-        last = self._last or (now, self.settled_bytes)
+    def adapt(self, now: float, before: float | None, in_trouble: bool) -> bool:
+        """Set the factor. Return True if the endpoint settles events; see ``MemoryBudget.adapt``.
+
+        ``before``: when active shares were adapted last; one that was at rest then has worked since.
+        """
+        last = self._last or (now if before is None else before, self._at_rest or 0)
+        self._at_rest = None
         if now - last[0] >= _LATELY_S:
             self._previous, last = last, (now, self.settled_bytes)
         self._last = last
@@ -126,6 +149,9 @@ class Share:
         drains_soon = self.bytes * (now - since_at) <= settled * _LONGEST_DRAIN_S
         is_working = not in_trouble and settled > 0 and drains_soon
         self.factor = _WORKING if is_working else _NOT_WORKING
+        if self._previous is not None and not settled and self.bytes <= 0:
+            self._previous = self._last = None
+            self._at_rest = self.settled_bytes
         return is_working
 
 

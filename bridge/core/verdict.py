@@ -70,6 +70,8 @@ def judge(
     if isinstance(outcome, TransportError):
         counts = outcome.fault is not TransportFault.TOKEN
         return Judgement(Verdict.AGAIN, str(outcome), "failed", counts=counts)
+    if own is by_status and 200 <= outcome.status < 300 and outcome.header(b"webhook-delivery") is None:
+        return DELIVERED  # what most answers mean
     judgement = _by_status(outcome, now_epoch_s)
     if own is not by_status:
         judgement = own(outcome, judgement)

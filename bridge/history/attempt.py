@@ -14,6 +14,7 @@ from bridge.model import Partition
 MASK = b"***"
 """What an attempt has in place of a secret."""
 _ID = re.compile(r"([0-9]{1,9}):([0-9]{1,18}):([0-9]{1,6})")
+_BATCH_ID = re.compile(rb"^webhook-id: (batch_[0-9a-f]{32})$", re.MULTILINE)
 
 
 def header_pairs(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
@@ -113,6 +114,15 @@ class Attempt(NamedTuple):
     def place(self) -> str:
         """Return ``topic-partition@offset`` of the record that the event was read from."""
         return f"{self.topic}-{self.partition}@{self.offset}"
+
+    @property
+    def batch_id(self) -> str | None:
+        """Return the id of the batch that the event was sent in; None if it was sent alone.
+
+        It is the ``webhook-id`` of the request.
+        """
+        match = _BATCH_ID.search(self.headers)
+        return None if match is None or match[1] == self.webhook_id.encode() else match[1].decode()
 
     @property
     def source(self) -> Source:

@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: send a request, parse its answer, then be free again or closed.
 
 Written for the hot path: one write and one future per request, and a timer that is restarted only when
-necessary. llhttp (through httptools) parses the answer; this module enforces the limits.
+necessary. llhttp (through httptools) parses the answer; this module enforces the limits. An answer whose head
+the parser has accepted before, byte by byte the same, is not parsed again (``known_heads.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 
 from bridge.errors import TransportError, TransportFault
+from bridge.http.known_heads import HEAD_END, KnownHeads
 from bridge.model import Response
 
 
@@ -55,6 +57,7 @@ class Connection(asyncio.Protocol):
         "_fault",
         "_future",
         "_headers",
+        "_heads",
         "_keep",
         "_limits",
         "_loop",
@@ -69,11 +72,15 @@ class Connection(asyncio.Protocol):
         "retired",
     )
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, origin: str, limits: Limits) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, origin: str, limits: Limits, heads: KnownHeads
+    ) -> None:
+        """``heads``: of answers to connections with the same limits."""
         self.origin = origin  # for messages: scheme, host and port
         self.retired = False
         self._loop = loop
         self._limits = limits
+        self._heads = heads
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
@@ -163,6 +170,13 @@ class Connection(asyncio.Protocol):
         if future is None or future.done() or self._parser is None:
             self.retire()
             return
+        is_first = not self._received_bytes
+        if is_first and self._expects_body:
+            end = data.find(HEAD_END) + len(HEAD_END)
+            known = self._heads.get(data[:end])
+            if known is not None and known.body_bytes == len(data) - end:
+                self._answer(future, Response(known.status, known.headers, data[end:]), keep=True)
+                return
         self._received_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -173,6 +187,9 @@ class Connection(asyncio.Protocol):
                 self.fail(TransportFault.PROTOCOL, f"{self.origin} {detail}")
                 return
         if self._complete:
+            self._keep = self._keep and self._body_bytes <= self._limits.max_body_bytes
+            if is_first and self._keep:
+                self._heads.remember(data, self._status, self._answered, self._body_bytes)
             self._finish()
         elif self._body_bytes > self._limits.max_body_bytes or self._is_flooded():
             self._keep = False
@@ -241,16 +258,20 @@ class Connection(asyncio.Protocol):
     # Internal.
 
     def _finish(self) -> None:
-        """Pass the answer to the caller; free the connection if both sides can use it again."""
+        """Pass the answer that was parsed to the caller."""
         future = self._future
         assert future is not None
-        assert self._transport is not None
         response = Response(self._status, self._answered, b"".join(self._body))
-        # After an early answer the rest of the request is still buffered: the connection is not reusable.
-        keep = self._keep and self._body_bytes <= self._limits.max_body_bytes and not self.retired
+        keep = self._keep and not self.retired
+        self._forget_answer()
+        self._answer(future, response, keep=keep)
+
+    def _answer(self, future: asyncio.Future[Response], response: Response, *, keep: bool) -> None:
+        """Pass an answer to the caller; free the connection if both sides can use it again."""
+        assert self._transport is not None
         self._future = None
+        # After an early answer the rest of the request is still buffered: the connection is not reusable.
         if keep and self._transport.get_write_buffer_size() == 0 and self._owner is not None:
-            self._forget_answer()
             self._deadline_at = self._loop.time() + self._limits.idle_s
             self._owner.freed(self)
         else:

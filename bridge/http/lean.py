@@ -16,6 +16,7 @@ from bridge.http.connection import Connection, Limits
 from bridge.http.dial import Dialer
 from bridge.http.egress_policy import EgressPolicy
 from bridge.http.head import Head
+from bridge.http.known_heads import KnownHeads
 from bridge.http.proxy import Proxy, refused
 from bridge.http.tls import ClientTls
 from bridge.model import Request, Response, Url
@@ -87,6 +88,7 @@ class LeanTransport:
         self._dialer = Dialer(egress, tls, connect_timeout_s, proxy, source_address)
         self._max = max_connections
         self._limits = Limits(max_body_bytes, max_header_bytes, idle_s)
+        self._heads = KnownHeads()
         self._routes: dict[tuple[str, Url], _Route] = {}
         self._origins: dict[tuple[str, str, int], _Origin] = {}
         self._waiting: deque[_Waiter] = deque()
@@ -229,7 +231,7 @@ class LeanTransport:
         loop = asyncio.get_running_loop()
         try:
             connection = await self._dialer.dial(
-                origin.url, lambda: Connection(loop, origin.label, self._limits)
+                origin.url, lambda: Connection(loop, origin.label, self._limits, self._heads)
             )
             connection.join(self)
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
@@ -23,7 +24,7 @@ def to_topic_partitions(partitions: Iterable[Partition]) -> list[TopicPartition]
 
 
 def to_batches(
-    fetched: Mapping[TopicPartition, list[Record]], wanted: Collection[TopicPartition]
+    fetched: Mapping[TopicPartition, list[Any]], wanted: Collection[TopicPartition]
 ) -> list[Batch]:
     """Return what ``getmany`` returned for the wanted partitions.
 

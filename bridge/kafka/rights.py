@@ -1,6 +1,7 @@
 """Read which operations the login may use on topics and on the cluster (KIP-430), for `hookferry doctor`.
 
 Invariant: the broker reports the rights, so no operation is tried: no record is written, no group is joined.
+Rights on transactional ids are not reported, so one of them is looked up.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import TopicAuthorizationFailedError
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import TopicAuthorizationFailedError, TransactionalIdAuthorizationFailed
 
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
@@ -57,6 +58,24 @@ async def read_rights(options: KafkaOptions, topics: Collection[str]) -> Rights 
             replicas = min((len(partition[4]) for partition in partitions), default=0)
             facts[name] = TopicFacts(_names(operations), replicas)
     return Rights(facts, frozenset(denied), _names(response.authorized_operations), len(response.brokers))
+
+
+async def may_use_transactions(options: KafkaOptions, transactional_id: str) -> bool:
+    """Return False if this login may not describe a transactional id, and thus not write with it either.
+
+    Raises ``BrokerError`` if the cluster has no coordinator for it. A broker that never had a transaction
+    creates its own topic for them.
+    """
+    client = AIOKafkaClient(**options.arguments())
+    async with broker_call("find the coordinator of transactions", timeout_s=_TIMEOUT_S):
+        try:
+            await client.bootstrap()
+            await client.coordinator_lookup(CoordinationType.TRANSACTION, transactional_id)
+        except TransactionalIdAuthorizationFailed:
+            return False
+        finally:
+            await client.close()
+    return True
 
 
 def _names(operations: int) -> frozenset[str] | None:

@@ -101,14 +101,17 @@ class Assignment:
                 cursor.detach_if_passed(start)
         self._checkpoints.install(loaded)
         # Before the first delivery: a new endpoint has a committed position from now on.
-        await self._checkpoints.commit()
+        await self._checkpoints.commit_new()
         await self._remember(self._loader.beginnings_in(loaded))
         if self._has_changed(epoch, partitions):
             return
-        for feed in (self._main, *self._side_feeds.values()):
+        self._main.covered -= partitions
+        for partition, (_, following) in bounds.items():
+            self._main.window.cut(partition, following, topic_ids.get(partition.topic))
+        for feed in self._side_feeds.values():  # of the endpoints that catch up now
             feed.covered -= partitions
-            for partition, (_, following) in bounds.items():
-                feed.window.cut(partition, following, topic_ids.get(partition.topic))
+            for partition in partitions:
+                feed.window.cut(partition, 0, None)
         for dispatcher in self._dispatchers.values():
             dispatcher.set_share(self._source.share)
         self._topics.begin(topic_ids)

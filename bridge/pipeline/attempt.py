@@ -23,11 +23,13 @@ from bridge.pipeline.lane_queue import FIX_RECEIVER, Delivery
 from bridge.pipeline.limit_log import LimitLog
 from bridge.pipeline.shown_reason import without_secrets
 from bridge.pipeline.signature_watch import SignatureWatch
-from bridge.rendering import Renderer
+from bridge.rendering import Headers, Renderer
+from bridge.rendering.compression import Compression
 
 PlanRetry = Callable[[Delivery, Judgement], Judgement]
 """Plan what follows a failed attempt. Return its judgement, or ``park`` if it was the last attempt."""
 _FIX_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
+_UNCODED: Headers = ()
 
 
 class EndpointClient:
@@ -37,7 +39,8 @@ class EndpointClient:
     ``own_verdict`` interprets the answers of this kind of receiver, and ``retry_on`` has the statuses
     that are configured to be retried instead of parked. An event that would exceed the ``park_limit`` is
     not parked: its verdict is ``off``, as if the receiver had requested it. ``signatures`` counts the answers
-    that complain of the signature. ``tracer`` makes a span of each attempt. Invariant: each request that the
+    that complain of the signature. ``tracer`` makes a span of each attempt. With a ``compression``, the
+    signature covers the compressed bytes, and the history keeps the others. Invariant: each request that the
     gate counts as sent is then reported to the gate as answered or abandoned.
     """
 
@@ -57,6 +60,7 @@ class EndpointClient:
         park_limit: ParkLimit | None = None,
         signatures: SignatureWatch | None = None,
         tracer: AttemptTracer | None = None,
+        compression: Compression | None = None,
     ) -> None:
         self._target = target
         self._renderer = renderer
@@ -71,6 +75,7 @@ class EndpointClient:
         self._park_limit = park_limit
         self._signatures = signatures
         self._tracer = tracer
+        self._compression = compression
         self._limit_log = LimitLog(target.endpoint, gate)
 
     async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
@@ -88,28 +93,27 @@ class EndpointClient:
             resend = event.resend
             renderer = self._renderer if resend is None or resend.stored is None else self._stored
             rendered = renderer.render(event)
-        except (DecodeError, FilterError) as exc:
-            judgement = Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
-            return self._limited(delivery, judgement, RENDER, exc.remedy)
-        except RenderError as exc:
-            return self._limited(delivery, Judgement(Verdict.PARK, str(exc)), RENDER, _FIX_RENDERING)
+        except (DecodeError, FilterError, RenderError) as exc:
+            return self._unrenderable(delivery, exc)
         if not event.is_fresh:  # the request keeps the body while it is in flight; the event does not
             event.rendered = None
         clock, gate = self._clock, self._gate
         at, began = clock.time(), clock.monotonic()
-        signature = self._signer.headers(
-            event.webhook_id, int(at), rendered.body, rendered.method, rendered.url
-        )
+        body, coding = rendered.body, _UNCODED
+        if self._compression is not None:
+            coding, body = self._compression.of(body)
+        signature = self._signer.headers(event.webhook_id, int(at), body, rendered.method, rendered.url)
         span: OpenSpan | None = None
         if self._tracer is not None:
             span = self._tracer.begin(event)
             signature += span.headers
-        request = self._target.request(rendered, signature)
+        request = self._target.request(rendered, coding + signature if coding else signature)
         number = gate.sent(began)
         answer: Response | TransportError
         try:
             try:
-                answer = await self._transport.send(request, self._target.timeout_s)
+                sent = request._replace(body=body) if coding else request
+                answer = await self._transport.send(sent, self._target.timeout_s)
             except TransportError as exc:
                 answer = exc
             now = clock.monotonic()
@@ -130,6 +134,13 @@ class EndpointClient:
         own = len(rendered.headers)
         delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement, own)
         return judgement
+
+    def _unrenderable(self, delivery: Delivery, exc: DecodeError | FilterError | RenderError) -> Judgement:
+        """Return the judgement of an event that has no request."""
+        if isinstance(exc, RenderError):
+            return self._limited(delivery, Judgement(Verdict.PARK, str(exc)), RENDER, _FIX_RENDERING)
+        judgement = Judgement(Verdict.PARK, f"{exc.place}: {exc.cause}")
+        return self._limited(delivery, judgement, RENDER, exc.remedy)
 
     def _failed(self, delivery: Delivery, outcome: Outcome, judgement: Judgement) -> Judgement:
         """Note what a failed attempt means, and return its judgement with a reason that may be shown."""

@@ -93,13 +93,15 @@ class Backlogs:
         if partitions:
             with suppress(KafkaUnavailable):  # the reader of the partitions logs the outage
                 self._ends = await self._ask(partitions)
-        now, before = self._clock.monotonic(), self._still
-        cursors = [cursor for by_name in self._checkpoints.cursors.values() for cursor in by_name.values()]
-        self._still = {}
-        for cursor in cursors:
-            if self._unread([cursor]):
-                position, since = before.get(cursor, (-1, now))
-                self._still[cursor] = cursor.position, since if position == cursor.position else now
+        now, before, still = self._clock.monotonic(), self._still, dict[EndpointCursor, tuple[int, float]]()
+        for partition, by_name in list(self._checkpoints.cursors.items()):
+            end = self._end(partition)
+            for cursor in by_name.values():
+                if cursor.position < end and cursor.not_settled_below(end):
+                    position, since = before.get(cursor, (-1, now))
+                    still[cursor] = cursor.position, since if position == cursor.position else now
+            await asyncio.sleep(0)  # a partition may have a thousand cursors
+        self._still = still
 
     def of(self, endpoint: str) -> Lag:
         """Return the backlog of an endpoint."""
@@ -123,7 +125,8 @@ class Backlogs:
         )
 
     def _unread(self, cursors: Iterable[EndpointCursor]) -> int:
-        return sum(cursor.not_settled_below(self._end(cursor.partition)) for cursor in cursors)
+        ends = ((cursor, self._end(cursor.partition)) for cursor in cursors)
+        return sum(cursor.not_settled_below(end) for cursor, end in ends if cursor.position < end)
 
     def _end(self, partition: Partition) -> int:
         return max(self._ends.get(partition, 0), self._main_at.get(partition, 0))
@@ -132,7 +135,7 @@ class Backlogs:
         now, oldest_ms = self._clock.monotonic(), self.oldest_ms(endpoint)
         ages = [
             now - since
-            for cursor in cursors
+            for cursor in (cursors if self._still else ())
             for position, since in [self._still.get(cursor, (-1, now))]
             if position == cursor.position
         ]

@@ -37,8 +37,8 @@ class CatchUp:
 
     ``accept`` runs steps 2 to 6 for one cursor; False means that the assignment is ending. ``main_at``
     returns the next offset of the main reader. ``before_read`` makes cursors full that lack memory.
-    ``attached(partition)`` is called when a cursor is fed by the main reader again. ``wake`` is set when a
-    cursor lags or has room again.
+    ``attached(partition)`` is called when a cursor is fed by the main reader again, and ``ended()`` when the
+    reader is closed. ``wake`` is set when a cursor lags or has room again.
 
     There is no gap and no overlap: nothing is awaited between the end of a batch and the comparison
     with the main reader, and a cursor that is ahead of the main reader skips what it has settled.
@@ -54,6 +54,7 @@ class CatchUp:
         accept: Accept,
         main_at: Callable[[Partition], int],
         attached: Callable[[Partition], None],
+        ended: Callable[[], None],
         outage: OutageBackoff,
         wake: asyncio.Event,
     ) -> None:
@@ -64,6 +65,7 @@ class CatchUp:
         self._accept = accept
         self._main_at = main_at
         self._attached = attached
+        self._ended = ended
         self._outage = outage
         self._wake = wake
 
@@ -82,6 +84,8 @@ class CatchUp:
                 await self._outage.wait(exc)
             except _EndingError:
                 await asyncio.sleep(_ENDING_S)
+            finally:
+                self._ended()
 
     def _cursors_behind(self) -> dict[Partition, EndpointCursor]:
         return {

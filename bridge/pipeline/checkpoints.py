@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import structlog
 
 from bridge.clock import Clock
-from bridge.core import completion_map
 from bridge.core.memory_budget import MemoryBudget, Share
 from bridge.errors import CommitError, PlaceLostError
-from bridge.model import Committed, Partition
+from bridge.model import Committed
+from bridge.pipeline.changed_cursors import ChangedCursors
 from bridge.pipeline.cursor_loader import CursorsByPartition, Loaded, Offsets, TopicIdByName
 from bridge.pipeline.cursor_start import EndpointCursor
+from bridge.pipeline.group_offsets import Fence, GroupOffsets
+from bridge.pipeline.packing import Checkpoint, Packer
 from bridge.storage.journal import Journal
-from bridge.storage.journal_segment import JournaledCursor
+from bridge.storage.journal_segment import CursorKey
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -35,34 +36,8 @@ after ``offsets.retention.minutes`` (7 days by default; operators set less)."""
 _LAST_COMMIT_S = 3.0
 """Time that the last commit of an assignment gets even if the deadline of the drain has passed."""
 _RETRY_S = 0.1
-_UNCOMMITTED = -1
-"""Version of a checkpoint that the next commit must include, even if the cursor has not changed."""
-
-
-class Fence(Protocol):
-    """The member (``bridge.kafka.group_member``), whose commit the broker accepts only while it is one."""
-
-    async def fence(self, lowest: Mapping[Partition, int]) -> None:
-        """Commit. Raises ``CommitError``, and ``PlaceLostError`` if this process is no longer a member."""
-        ...
-
-    def holds_lease(self) -> bool:
-        """Return True while the group cannot have assigned our partitions to another member."""
-        ...
-
-
-@dataclass(slots=True)
-class _Checkpoint:
-    """What the broker and the journal have of a cursor.
-
-    ``committed`` is what the broker has, and ``version`` the cursor's version in it. ``number`` is the
-    cursor's place in the current journal segment. ``topic_id``: of the topic that the cursor reads.
-    """
-
-    committed: Committed | None
-    topic_id: str | None = None
-    version: int = _UNCOMMITTED
-    number: int = -1
+_AT_ONCE = 16
+"""Endpoints whose commits are sent together: the loop turns between them."""
 
 
 class _Packed(NamedTuple):
@@ -79,6 +54,9 @@ class Checkpoints:
     A cursor is committed as an offset and a completion map, and ``cursor_loader.py`` loads it from
     both. A restart or a rebalance therefore repeats nothing that settled before the last commit. The
     journal adds what settled after it, for the next process on the same disk.
+
+    A commit takes the endpoints that have waited longest, not more than it is asked for: a thousand
+    endpoints would otherwise be five thousand requests per second. Cursors at rest cost nothing.
     """
 
     def __init__(
@@ -97,15 +75,18 @@ class Checkpoints:
         """``flush`` writes the history and the dedupe index to disk."""
         self._group = group
         self._offsets = offsets
-        self._fence = fence
         self._flush = flush
         self._journal = journal
         self._metrics = metrics
         self._clock = clock
         self._budget = budget or MemoryBudget()
         self._shares: dict[str, Share] = {}
-        self._checkpoints: dict[EndpointCursor, _Checkpoint] = {}
-        self._fenced: dict[Partition, int] = {}
+        self._checkpoints: dict[EndpointCursor, Checkpoint] = {}
+        self._changed = ChangedCursors()
+        self._packer = Packer()
+        self._group_offsets = GroupOffsets(fence, flush)
+        self._segment = 0
+        """The journal's segment that the sweep began with."""
         self._refreshed_at = clock.monotonic()
         self._failing = False
         self._committing = asyncio.Lock()
@@ -142,7 +123,6 @@ class Checkpoints:
                 del self._checkpoints[cursor]
         self._shares.pop(endpoint, None)
         self.room_behind.pop(endpoint, None)
-        self._begin_segment({})
 
     def install(self, loaded: Loaded) -> None:
         """Commit these cursors from now on, in place of the earlier ones of their partitions."""
@@ -156,8 +136,8 @@ class Checkpoints:
     def _register(self, loaded: Loaded) -> None:
         for cursor, committed in loaded.committed.items():
             topic_id = loaded.topic_ids.get(cursor.partition.topic)
-            self._checkpoints[cursor] = _Checkpoint(committed, topic_id)
-        self._begin_segment({})
+            self._checkpoints[cursor] = Checkpoint(committed, topic_id, committed)
+            cursor.report_changes(self._changed.add)  # the commit of one at rest expires: it is renewed now
 
     def replace(self, cursor: EndpointCursor) -> EndpointCursor:
         """Commit this cursor from now on, in place of the one of its endpoint in its partition.
@@ -169,8 +149,8 @@ class Checkpoints:
         replaced.end()
         topic_id = self._checkpoints.pop(replaced).topic_id
         by_endpoint[cursor.endpoint] = cursor
-        self._checkpoints[cursor] = _Checkpoint(None, topic_id)
-        self._begin_segment({})
+        self._checkpoints[cursor] = Checkpoint(None, topic_id, None)
+        cursor.report_changes(self._changed.add)
         return replaced
 
     def clear(self) -> None:
@@ -179,7 +159,9 @@ class Checkpoints:
             cursor.end()
         self.cursors = {}
         self._checkpoints = {}
-        self._fenced = {}
+        self._changed.clear()
+        self._packer.clear()
+        self._group_offsets.clear()
 
     def drop_others(self, topic_ids: TopicIdByName) -> None:
         """Drop the cursors whose topic was deleted or recreated: the broker takes no commit for them.
@@ -194,7 +176,7 @@ class Checkpoints:
             for cursor in self.cursors.pop(partition).values():
                 cursor.end()
                 del self._checkpoints[cursor]
-            self._fenced.pop(partition, None)
+            self._group_offsets.drop(partition)
 
     def all(self) -> Iterator[EndpointCursor]:
         """Return every cursor of the assignment."""
@@ -216,10 +198,15 @@ class Checkpoints:
         """Settle one event at this offset. Does nothing once the assignment has ended."""
         if not cursor.live:
             return
-        if cursor.settle(offset, size_bytes, part):
-            self._journal.record_settled(self._checkpoints[cursor].number, offset)
-        elif part:
-            self._journal.record_settled(self._checkpoints[cursor].number, offset, part)
+        is_last = cursor.settle(offset, size_bytes, part)
+        if is_last or part:
+            checkpoint, settled_part = self._checkpoints[cursor], 0 if is_last else part
+            journal = self._journal
+            if checkpoint.segment != journal.segment:
+                checkpoint.declare(journal, cursor)
+            if not journal.record_settled(checkpoint.number, offset, settled_part):
+                checkpoint.declare(journal, cursor)
+                journal.record_settled(checkpoint.number, offset, settled_part)
         if cursor.full:
             self._reopen(cursor)
         share = cursor.share
@@ -250,59 +237,69 @@ class Checkpoints:
             if not cursor.attached:
                 self.room_behind[cursor.endpoint].set()
 
-    async def commit(self) -> None:
-        """Commit the cursors that changed since the last commit, or all of them once per ``REFRESH_S``.
+    async def commit(self, most: int | None = None) -> None:
+        """Commit the cursors that changed, of all endpoints or of so many; all once per ``REFRESH_S``.
 
         Raises ``CommitError``. Nothing is lost by that: the next call commits what this one did not.
         """
         async with self._committing:
-            changed = self._pack()
-            if not changed:
+            self._refresh_when_due()
+            if self._changed.is_empty:
                 await self._flush()  # failed attempts change no cursor, but their history must be written
                 return
-            segment = self._begin_segment({packed.cursor: packed.committed for packed in changed})
-            await self._pass_fence()
-            await self._commit_cursors(changed)
-            self._journal.delete_before(segment)
+            if self._changed.is_swept:
+                self._changed.begin_sweep()
+                self._segment = self._journal.begin_segment()
+            await self._commit(self._changed.take(most), is_whole=True)
+            if self._changed.is_swept:
+                self._journal.delete_before(self._segment, self._is_ours)
 
-    def _pack(self) -> list[_Packed]:
-        self._refresh_when_due()
+    async def commit_new(self) -> None:
+        """Commit the cursors of which the broker has nothing. Raises ``CommitError``."""
+        async with self._committing:
+            new = [cursor for cursor, known in self._checkpoints.items() if known.committed is None]
+            await self._commit(new, is_whole=False)
+
+    async def _commit(self, cursors: Sequence[EndpointCursor], *, is_whole: bool) -> None:
+        """Commit these cursors. ``is_whole``: they are all that changed of their endpoints."""
+        changed, accepted = self._pack(cursors), set[EndpointCursor]()
+        if not changed:
+            await self._flush()
+            return
+        try:
+            await self._pass_fence(changed)
+            await self._commit_cursors(changed, accepted, is_whole)
+        finally:
+            for cursor, version, _ in changed:
+                if cursor.live and not (cursor in accepted and cursor.is_unchanged(version)):
+                    self._changed.add(cursor)
+
+    def _is_ours(self, key: CursorKey) -> bool:
+        endpoint, partition = key
+        return endpoint in self.cursors.get(partition, ())
+
+    def _pack(self, cursors: Iterable[EndpointCursor]) -> list[_Packed]:
+        """Encode cursors. What settles for them from now on follows the new commit, or the one before."""
         changed = []
-        for cursor in self.all():
-            checkpoint = self._checkpoints[cursor]
-            if cursor.version == checkpoint.version:
+        for cursor in cursors:
+            checkpoint = self._checkpoints.get(cursor)
+            if checkpoint is None:  # its assignment ended
                 continue
-            progress = cursor.progress()
-            text, fits = completion_map.encode(
-                progress.offset,
-                progress.open_offsets,
-                progress.end,
-                progress.failures,
-                progress.parts,
-                topic_id=checkpoint.topic_id,
-            )
-            cursor.set_map_fits(fits)
-            self._reopen(cursor)
-            changed.append(_Packed(cursor, cursor.version, Committed(progress.offset, text)))
+            version, committed = cursor.version, self._packer.pack(cursor, checkpoint.topic_id)
+            if cursor.full:
+                self._reopen(cursor)
+            checkpoint.send(committed)
+            self._group_offsets.note_moved(cursor.partition)
+            changed.append(_Packed(cursor, version, committed))
         return changed
 
     def _refresh_when_due(self) -> None:
-        """Once per ``REFRESH_S``, mark every cursor as not committed; it stays so until a commit succeeds."""
+        """Once per ``REFRESH_S``, mark every cursor as changed."""
         now = self._clock.monotonic()
         if now - self._refreshed_at >= REFRESH_S:
             self._refreshed_at = now
-            for checkpoint in self._checkpoints.values():
-                checkpoint.version = _UNCOMMITTED
-
-    def _begin_segment(self, coming: Mapping[EndpointCursor, Committed]) -> int:
-        """Begin a journal segment. Nothing is awaited since the packing, so it has all that settles after."""
-        listed = []
-        for number, cursor in enumerate(self.all()):
-            checkpoint = self._checkpoints[cursor]
-            checkpoint.number = number
-            base = coming.get(cursor) or checkpoint.committed
-            listed.append(JournaledCursor(cursor.endpoint, cursor.partition, base))
-        return self._journal.begin_segment(listed)
+            for cursor in self.all():
+                cursor.mark_changed()
 
     async def pass_fence(self) -> None:
         """Write the history and commit the member group's offsets, before the cursors of a replay.
@@ -310,54 +307,60 @@ class Checkpoints:
         Raises ``CommitError``.
         """
         async with self._committing:
-            await self._pass_fence()
+            await self._group_offsets.commit(self.cursors)
 
-    async def _pass_fence(self) -> None:
-        """Write the history, then commit the member group's offsets. Raises ``CommitError``."""
-        lowest = {
-            partition: min(cursor.lowest_unsettled for cursor in by_endpoint.values())
-            for partition, by_endpoint in self.cursors.items()
-        }
-        await self._flush()
-        moved = {
-            partition: offset for partition, offset in lowest.items() if self._fenced.get(partition) != offset
-        }
-        await self._fence.fence(moved or lowest)
-        if not self._fence.holds_lease():
-            raise CommitError("this process was stopped for longer than the session timeout")
-        self._fenced.update(moved)
+    async def _pass_fence(self, changed: Sequence[_Packed]) -> None:
+        """Do that before these are sent. Raises ``CommitError``: none of them is sent then."""
+        try:
+            await self._group_offsets.commit(self.cursors)
+        except BaseException:
+            for packed in changed:
+                if checkpoint := self._checkpoints.get(packed.cursor):
+                    checkpoint.withdraw(packed.committed)
+            raise
 
-    async def _commit_cursors(self, changed: Sequence[_Packed]) -> None:
+    async def _commit_cursors(
+        self, changed: Sequence[_Packed], accepted: set[EndpointCursor], is_whole: bool
+    ) -> None:
         """Commit each endpoint's cursors to its group. Raises ``CommitError`` after all have been tried."""
-        by_group: defaultdict[str, list[_Packed]] = defaultdict(list)
+        by_endpoint: defaultdict[str, list[_Packed]] = defaultdict(list)
         for packed in changed:
-            by_group[f"{self._group}.{packed.cursor.endpoint}"].append(packed)
-        outcomes = await asyncio.gather(
-            *(self._commit_group(group, all_packed) for group, all_packed in by_group.items()),
-            return_exceptions=True,
-        )
-        for outcome in outcomes:
-            if outcome is not None:
-                raise outcome
+            by_endpoint[packed.cursor.endpoint].append(packed)
+        left, failed = list(by_endpoint), list[BaseException]()
+        while left:
+            names, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            outcomes = await asyncio.gather(
+                *(self._commit_endpoint(name, by_endpoint[name], accepted) for name in names),
+                return_exceptions=True,
+            )
+            for name, outcome in zip(names, outcomes, strict=True):
+                if outcome is not None:
+                    failed.append(outcome)
+                elif is_whole:
+                    self._changed.committed(name)
+        if failed:
+            raise failed[0]
 
-    async def _commit_group(self, group: str, all_packed: Sequence[_Packed]) -> None:
+    async def _commit_endpoint(
+        self, endpoint: str, all_packed: Sequence[_Packed], accepted: set[EndpointCursor]
+    ) -> None:
         refused = await self._offsets.commit(
-            group, {packed.cursor.partition: packed.committed for packed in all_packed}
+            f"{self._group}.{endpoint}", {packed.cursor.partition: packed.committed for packed in all_packed}
         )
-        for packed in all_packed:
-            if packed.cursor.partition in refused:
-                continue
-            if checkpoint := self._checkpoints.get(packed.cursor):  # none: its assignment ended meanwhile
-                checkpoint.committed, checkpoint.version = packed.committed, packed.version
+        for cursor, _, committed in all_packed:
+            checkpoint = self._checkpoints.get(cursor)  # none: its assignment ended meanwhile
+            if checkpoint is not None and cursor.partition not in refused:
+                checkpoint.accept(committed)
+                accepted.add(cursor)
 
-    async def try_commit(self) -> bool:
-        """Commit; count a failure, and log the first of several in a row.
+    async def try_commit(self, most: int | None = None) -> bool:
+        """Commit, as ``commit`` does; count a failure, and log the first of several in a row.
 
         Return False if another try may succeed: the commit failed, and was not refused for good.
         """
         began = self._clock.monotonic()
         try:
-            await self.commit()
+            await self.commit(most)
         except CommitError as exc:
             self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
             self._metrics.commits.labels("failed").inc()

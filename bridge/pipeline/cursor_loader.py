@@ -6,6 +6,8 @@ taken for a new one.
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import NamedTuple, Protocol
@@ -24,8 +26,10 @@ from bridge.pipeline.cursor_start import (
     decide_start,
     report_started,
 )
-from bridge.storage.journal import Journal
+from bridge.storage.journal import Journal, JournaledOffsets
 
+_AT_ONCE = 16
+"""Groups whose offsets are fetched together."""
 CursorsByPartition = dict[Partition, dict[str, EndpointCursor]]
 """Cursors by partition, then by endpoint."""
 TopicIdByName = Mapping[str, str | None]
@@ -90,23 +94,40 @@ class CursorLoader:
         """Return a cursor for each endpoint in each of these partitions. Raises ``CommitError``."""
         loaded = Loaded({partition: {} for partition in bounds}, {}, topic_ids, {})
         journaled = self._journal.read()
+        equal: dict[Committed, Committed] = {}  # of a thousand endpoints at rest, most commits are the same
         policies = self._policies  # of one configuration, whatever is adopted meanwhile
-        for endpoint, chosen in policies.items():
-            commits = await self._offsets.fetch(f"{self._group}.{endpoint}", list(bounds))
-            started: list[tuple[EndpointCursor, Started]] = []
-            for partition, log in bounds.items():
-                committed = commits.get(partition)
-                settled = journaled.settled(endpoint, partition, committed)
-                policy = self._policy(chosen, partition.topic)
-                start = self._decide(endpoint, policy, partition, log, committed, loaded)
-                share = self._budget.share(endpoint)
-                cursor = build_cursor(endpoint, policy, share, partition, log, start, settled)
-                if isinstance(start, Started):
-                    started.append((cursor, start))
-                loaded.cursors[partition][endpoint] = cursor
-                loaded.committed[cursor] = committed
-            report_started(endpoint, started)
+        left = list(policies)
+        while left:
+            names, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            fetches = [self._offsets.fetch(f"{self._group}.{name}", list(bounds)) for name in names]
+            for endpoint, commits in zip(names, await asyncio.gather(*fetches), strict=True):
+                shared = {place: equal.setdefault(commit, commit) for place, commit in commits.items()}
+                self._build(endpoint, policies[endpoint], bounds, shared, journaled, loaded)
         return loaded
+
+    def _build(
+        self,
+        endpoint: str,
+        chosen: CursorPolicy,
+        bounds: Bounds,
+        commits: Mapping[Partition, Committed],
+        journaled: JournaledOffsets,
+        loaded: Loaded,
+    ) -> None:
+        """Build the cursors of one endpoint."""
+        started: list[tuple[EndpointCursor, Started]] = []
+        share = self._budget.share(endpoint)
+        by_topic = {topic: self._policy(chosen, topic) for topic in {partition.topic for partition in bounds}}
+        for partition, log in bounds.items():
+            committed, policy = commits.get(partition), by_topic[partition.topic]
+            settled = journaled.settled(endpoint, partition, committed)
+            start = self._decide(endpoint, policy, partition, log, committed, loaded)
+            cursor = build_cursor(endpoint, policy, share, partition, log, start, settled)
+            if isinstance(start, Started):
+                started.append((cursor, start))
+            loaded.cursors[partition][endpoint] = cursor
+            loaded.committed[cursor] = committed
+        report_started(endpoint, started)
 
     def _decide(
         self,
@@ -136,10 +157,13 @@ class CursorLoader:
 
     def beginnings_in(self, loaded: Loaded) -> dict[str, Beginning]:
         """Return what to remember of these cursors, by endpoint, once they are committed."""
-        topics: dict[str, TopicPlaces] = {}
+        numbers: defaultdict[str, set[int]] = defaultdict(set)
         for topic, number in loaded.cursors:
             if topic not in self._whole_topics:
-                places = TopicPlaces(loaded.topic_ids.get(topic), frozenset({number}))
-                topics[topic] = topics.get(topic, NO_PLACES).merged(places)
-        endpoints = sorted({name for by_endpoint in loaded.cursors.values() for name in by_endpoint})
+                numbers[topic].add(number)
+        topics = {
+            topic: TopicPlaces(loaded.topic_ids.get(topic), frozenset(of_topic))
+            for topic, of_topic in numbers.items()
+        }
+        endpoints = sorted(set().union(*loaded.cursors.values()))
         return dict.fromkeys(endpoints, Beginning("", topics))

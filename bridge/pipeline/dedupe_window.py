@@ -59,7 +59,6 @@ class DedupeWindow:
         self._open_reader = open_reader
         self._window_ms = int(window_s * 1000)
         self._max_keys = max_keys
-        self.close = index.close
 
     def claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         """Return the first event of each claim's key. Raises ``IndexLostError``: call ``cover`` again."""
@@ -132,6 +131,10 @@ class DedupeWindow:
             covered = self._index.covered(partition)
             if covered is not None and covered.end > end:
                 self._index.reset(partition, 0)
+
+    def close(self) -> None:
+        """Close the index."""
+        self._index.close()
 
     async def _read(self, reader: SideReader, partition: Partition, start: int, end: int) -> None:
         began = time.monotonic()

@@ -37,7 +37,7 @@ _OVERSIZE_WAIT_S = 10.0
 
 
 class EndpointDispatcher:
-    """Delivers to one endpoint: ``concurrency`` workers over its lanes.
+    """Delivers to one endpoint: up to ``concurrency`` workers over its lanes.
 
     Each delivery that was enqueued ends in exactly one of four ways: settled at its cursor after a 2xx;
     settled after it is safe in the dead-letter topic; settled unsent because its type was switched off;
@@ -49,8 +49,7 @@ class EndpointDispatcher:
     or the ``park_limit`` is exceeded; turning the endpoint on resets that limit.
     ``may_send`` returns False if the group may have given the partitions to another process.
 
-    Each delivery takes its memory from the ``budget`` while it is in a lane; its record is counted once, at
-    the first endpoint that it waits for.
+    Each delivery takes memory from the ``budget`` while it is in a lane, its record at one endpoint only.
     """
 
     def __init__(
@@ -70,7 +69,6 @@ class EndpointDispatcher:
         self.in_flight = 0
         self._types_off: re.Pattern[str] | None = None
         self._share = 1.0
-        self._workers = Workers(name, self._work)
         self._use(parts)
         self._parking = parking
         self._metrics = metrics
@@ -82,7 +80,11 @@ class EndpointDispatcher:
         self._on_since = 0.0
         self._draining = False
         self._idle = asyncio.Event()
-        self._queue = LaneQueue(clock, parts.gate)
+        self._queue = self._build_queue(parts)
+        self._workers = Workers(name, self._work, self._queue)
+
+    def _build_queue(self, parts: DeliveryParts) -> LaneQueue:
+        return LaneQueue(self._clock, parts.gate)
 
     def _use(self, parts: DeliveryParts) -> None:
         self.gate = parts.gate
@@ -134,8 +136,9 @@ class EndpointDispatcher:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
             delivery.park_cause = refused_before(failed)
             delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
-        if self._queue.push(event.lane, delivery) and self._queue.sleepers:
-            self._queue.wake()
+        queue = self._queue
+        if queue.push(event.lane, delivery) and (queue.sleepers or queue.vacancies):
+            queue.wake()
 
     def enqueue_mark(self, mark: RedriveMark, record: Record, cursor: EndpointCursor) -> None:
         """Open the end of a redrive at its cursor and add it to the lane that it may release."""
@@ -208,7 +211,7 @@ class EndpointDispatcher:
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start to deliver; see ``Workers.start``."""
-        return self._workers.start(tasks, self._concurrency, self._queue.release_due)
+        return self._workers.start(tasks, self._concurrency)
 
     async def drain(self) -> None:
         """Drop what is queued and return when nothing is in flight; enqueue nothing meanwhile.

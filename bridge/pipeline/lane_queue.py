@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bridge.clock import Clock
 from bridge.core.lanes import Lane, Lanes
@@ -26,6 +27,21 @@ _SHORTEST_WAIT_S = 0.001
 FIX_RECEIVER = "fix the cause at the receiver, then send it again"
 
 
+UNBOUNDED = 1 << 31
+"""More events than any batch may have."""
+
+
+class Batching(NamedTuple):
+    """What an event that failed in a batch of several allows for the next one.
+
+    ``most`` is the largest batch that it may be in. With ``ends_lane``, no later event of its ordering key
+    may be in the same one.
+    """
+
+    most: int
+    ends_lane: bool
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """One event on its way to one endpoint.
@@ -39,6 +55,7 @@ class Delivery:
     ``park_reason`` is the kind of that cause.
     ``later``: where the history reads when the next attempt is due, after one that failed. ``retry_s`` is the
     delay until then; None after the last attempt.
+    ``batching`` is set once the event failed in a batch of several.
     """
 
     event: Event
@@ -56,6 +73,12 @@ class Delivery:
     cost_bytes: int = 0
     later: Later | None = None
     retry_s: float | None = None
+    batching: Batching | None = None
+
+    @property
+    def ends_lane(self) -> bool:
+        """Return True if no later event of its ordering key may be in the same batch."""
+        return self.batching is not None and self.batching.ends_lane
 
 
 @dataclass(slots=True, eq=False)
@@ -76,10 +99,11 @@ class LaneQueue(Lanes[LaneItem]):
     """The lanes of one endpoint, and the workers that wait for one.
 
     One timer per endpoint waits for the gate, not every worker. Waking one worker is enough: a worker
-    that gets a lane wakes the next one while more lanes are ready.
+    that gets a lane wakes the next one while more lanes are ready. A worker is started when a lane is ready
+    and none sleeps: an endpoint without events has none.
 
-    Invariant: while a lane may run, no worker sleeps unless another one is awake. ``release_due`` must
-    run concurrently with the workers.
+    Invariant: while a lane may run, no worker sleeps unless another one is awake, and one is awake unless all
+    are busy.
     """
 
     def __init__(self, clock: Clock, gate: Gate) -> None:
@@ -89,9 +113,19 @@ class LaneQueue(Lanes[LaneItem]):
         self._on = True
         self.sleepers: deque[asyncio.Future[None]] = deque()
         """The workers that wait. After a ``push`` that makes a lane ready, call ``wake`` if there are any."""
+        self.vacancies = 0
+        """How many workers may still be started."""
+        self._start_worker: Callable[[], None] = lambda: None
         self._timer: asyncio.Handle | None = None
         self._wakes_at = 0.0
-        self._due_changed = asyncio.Event()
+        self._due_timer: asyncio.Handle | None = None
+        self._due_at = 0.0
+
+    def employ(self, start_worker: Callable[[], None], number: int) -> None:
+        """Start up to so many workers from now on, more than before, when there is something for them."""
+        self._start_worker = start_worker
+        self.vacancies += number
+        self.wake()
 
     @property
     def on(self) -> bool:
@@ -114,7 +148,7 @@ class LaneQueue(Lanes[LaneItem]):
                 if wait_s <= 0:
                     lane = self.pop()
                     assert lane is not None, "a lane is ready"
-                    if self._ready and self.sleepers:
+                    if self._ready and (self.sleepers or self.vacancies):
                         self.wake()
                     return lane
                 self._wake_in(wait_s)
@@ -123,12 +157,15 @@ class LaneQueue(Lanes[LaneItem]):
             await sleeper
 
     def wake(self) -> None:
-        """Wake one worker, if one sleeps, to look for a lane."""
+        """Wake one worker, or start one if none sleeps and a lane is ready, to look for a lane."""
         while self.sleepers:
             sleeper = self.sleepers.popleft()
             if not sleeper.done():
                 sleeper.set_result(None)
                 return
+        if self.vacancies and self._ready and self._on:
+            self.vacancies -= 1
+            self._start_worker()
 
     def oldest_ms(self) -> int | None:
         """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
@@ -146,7 +183,7 @@ class LaneQueue(Lanes[LaneItem]):
     def retry_later(self, lane: Lane[LaneItem], delay_s: float) -> None:
         """Run the head of a running lane again after ``delay_s``; until then the lane waits."""
         self.defer(lane, self._clock.monotonic() + delay_s)
-        self._due_changed.set()
+        self._set_due_timer()
 
     def retry_now(self) -> None:
         """Make all lanes ready that wait for a retry."""
@@ -165,18 +202,25 @@ class LaneQueue(Lanes[LaneItem]):
 
         self.drop(is_dropped)
 
-    async def release_due(self) -> None:
-        """Make lanes ready when their retry is due, until cancelled."""
-        while True:
-            self._due_changed.clear()
-            due_at = self.next_due_at
-            wait_s = None if due_at is None else max(0.0, due_at - self._clock.monotonic())
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._due_changed.wait()
-            except TimeoutError:
-                if self.release(self._clock.monotonic()):
-                    self.wake()
+    def _set_due_timer(self) -> None:
+        """Have ``_release_due`` called when the next retry is due."""
+        due_at = self.next_due_at
+        if due_at is None:
+            return
+        if self._due_timer is not None:
+            if self._due_at <= due_at:
+                return
+            self._due_timer.cancel()
+        wait_s = max(due_at - self._clock.monotonic(), _SHORTEST_WAIT_S)
+        self._due_timer = asyncio.get_running_loop().call_later(wait_s, self._release_due)
+        self._due_at = due_at
+
+    def _release_due(self) -> None:
+        """Make lanes ready whose retry is due."""
+        self._due_timer = None
+        if self.release(self._clock.monotonic()):
+            self.wake()
+        self._set_due_timer()
 
     def _wake_in(self, wait_s: float) -> None:
         """Wake a worker in ``wait_s`` at the latest."""

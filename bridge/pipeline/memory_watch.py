@@ -40,9 +40,10 @@ class MemoryWatch:
     def adapt(self, now: float) -> None:
         """Adapt the shares at ``now``, in seconds on the loop's clock."""
         dispatchers = self._dispatchers
-        self._budget.adapt(now, [name for name, each in dispatchers.items() if each.is_in_trouble])
+        active = [name for name in self._budget.active() if name in dispatchers]
+        self._budget.adapt(now, [name for name in active if dispatchers[name].is_in_trouble])
         held_back = []
-        for endpoint in dispatchers:
+        for endpoint in active:
             self._checkpoints.reopen_pressed(endpoint)
             if self._budget.share(endpoint).is_pressed:
                 held_back.append(endpoint)

@@ -69,7 +69,7 @@ class CursorMover:
         if assignment.ending:
             return
         satisfied = {key: self._apply(move, assignment, checkpoints) for key, move in latest(waiting).items()}
-        await checkpoints.commit()
+        await checkpoints.commit_new()
         done = {
             move.key: None
             for move in waiting

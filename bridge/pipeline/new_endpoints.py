@@ -6,15 +6,20 @@ that appears afterwards is therefore new, and the endpoint is not.
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Protocol
 
 from bridge.clock import Clock
-from bridge.core.beginning import NO_PLACES, Beginning, Beginnings, TopicPlaces
+from bridge.core.beginning import Beginning, Beginnings, TopicPlaces
 from bridge.model import Partition
 from bridge.pipeline.cursor_loader import Offsets, TopicIdByName
 from bridge.pipeline.cursor_start import Bounds, CursorPolicy, start_offsets
+
+_AT_ONCE = 16
+"""Groups whose offsets are fetched together."""
 
 
 class Logs(Protocol):
@@ -68,13 +73,24 @@ class NewEndpoints:
         Raises ``KafkaUnavailable`` and ``CommitError``, and may be called again after either.
         """
         topic_ids, bounds = await logs.topic_ids(topics), await logs.bounds(topics)
-        new = [name for name in self.unknown() if not await self._has_cursor(name, bounds)]
+        new = await self._without_cursor(bounds)
         began = datetime.fromtimestamp(self._clock.time(), UTC).isoformat(timespec="seconds")
-        beginnings = {}
-        for endpoint in new:
-            starts = await start_offsets(self._policies[endpoint], bounds, logs.offsets_at)
-            beginnings[endpoint] = Beginning(began.replace("+00:00", "Z"), _by_topic(starts, topic_ids))
-        await self._remember(beginnings)
+        by_start: dict[str | int, Beginning] = {}
+        for policy in (self._policies[name] for name in new):
+            if policy.start not in by_start:
+                topics = _by_topic(await start_offsets(policy, bounds, logs.offsets_at), topic_ids)
+                by_start[policy.start] = Beginning(began.replace("+00:00", "Z"), topics)
+        await self._remember({name: by_start[self._policies[name].start] for name in new})
+
+    async def _without_cursor(self, partitions: Collection[Partition]) -> list[str]:
+        """Return the endpoints without a record that have no cursor either."""
+        new: list[str] = []
+        left = self.unknown()
+        while left:
+            names, left = left[:_AT_ONCE], left[_AT_ONCE:]
+            known = await asyncio.gather(*(self._has_cursor(name, partitions) for name in names))
+            new += [name for name, has_cursor in zip(names, known, strict=True) if not has_cursor]
+        return new
 
     async def _has_cursor(self, endpoint: str, partitions: Collection[Partition]) -> bool:
         """Return True for an endpoint of a release that kept no record of its beginning."""
@@ -84,8 +100,7 @@ class NewEndpoints:
 
 
 def _by_topic(starts: Mapping[Partition, int], topic_ids: TopicIdByName) -> dict[str, TopicPlaces]:
-    topics: dict[str, TopicPlaces] = {}
+    begins: defaultdict[str, dict[int, int]] = defaultdict(dict)
     for (topic, number), offset in starts.items():
-        places = TopicPlaces(topic_ids.get(topic), begins={number: offset})
-        topics[topic] = topics.get(topic, NO_PLACES).merged(places)
-    return topics
+        begins[topic][number] = offset
+    return {topic: TopicPlaces(topic_ids.get(topic), begins=of_topic) for topic, of_topic in begins.items()}

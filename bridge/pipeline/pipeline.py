@@ -33,7 +33,6 @@ from functools import partial
 
 import structlog
 
-from bridge.core.cursor import CursorState
 from bridge.core.dedupe import earliest_ms
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.model import Partition, Record
@@ -86,7 +85,10 @@ class Pipeline:
         outage: OutageBackoff,
         metrics: Metrics,
     ) -> None:
-        """``dispatchers`` and ``side_feeds`` are by endpoint; the assignment works with the same two."""
+        """``dispatchers`` are by endpoint, ``side_feeds`` by endpoint that catches up.
+
+        The assignment works with the same two.
+        """
         self.assignment = assignment
         self._source = source
         self._intake = intake
@@ -161,9 +163,6 @@ class Pipeline:
         """Forget an endpoint that was let go."""
         if reading := self._reading.pop(endpoint, None):
             await asyncio.wait([reading], timeout=_END_S)
-        feed = self._side_feeds.pop(endpoint)
-        for partition in feed.covered:
-            feed.window.cut(partition, 0, None)  # an index in memory, which nothing reads any more
         self._checkpoints.dismiss(endpoint)
         del self._dispatchers[endpoint]
 
@@ -234,16 +233,15 @@ class Pipeline:
         next_offsets = self.assignment.next_offsets
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:
-            if cursor.attached:
-                cursor.detach_if_passed(end)
-                if not cursor.attached:
-                    _log.info(
-                        events.CURSOR_DETACHED,
-                        endpoint=cursor.endpoint,
-                        partition=str(partition),
-                        next_offset=cursor.position,
-                        unsettled=cursor.unsettled,
-                    )
+            if cursor.attached and cursor.position < end:
+                cursor.detach()
+                _log.info(
+                    events.CURSOR_DETACHED,
+                    endpoint=cursor.endpoint,
+                    partition=str(partition),
+                    next_offset=cursor.position,
+                    unsettled=cursor.unsettled,
+                )
 
     async def _accept(
         self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
@@ -284,23 +282,26 @@ class Pipeline:
 
     def _prepare(self, endpoint: str) -> None:
         """Make what catches up for an endpoint."""
-        feed = self._side_feeds[endpoint] = Feed(self._side_window())
         self._catch_ups[endpoint] = CatchUp(
             endpoint,
             cursors=partial(self._checkpoints.of, endpoint),
             before_read=self._checkpoints.fill_used_up,
             open_reader=self._open_side_reader,
-            accept=partial(self._accept_side, feed),
+            accept=self._accept_side,
             main_at=self.assignment.next_offsets.__getitem__,
-            attached=partial(self._attached, feed),
+            attached=partial(self._attached, endpoint),
+            ended=partial(self._close_feed, endpoint),
             outage=self._outage,
             wake=self._checkpoints.room_behind[endpoint],
         )
 
     async def _accept_side(
-        self, feed: Feed, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
+        self, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
     ) -> bool:
         """Accept a batch for a cursor that catches up; if it needs a schema, wait for the schema here."""
+        feed = self._side_feeds.get(cursor.endpoint)
+        if feed is None:
+            feed = self._side_feeds[cursor.endpoint] = Feed(self._side_window())
         while True:
             try:
                 accepted = await self._accept(feed, partition, records, [cursor])
@@ -310,9 +311,15 @@ class Pipeline:
                 self._read_again_count.inc(len(records) if accepted else 0)
                 return accepted
 
-    def _attached(self, feed: Feed, partition: Partition) -> None:
-        feed.covered.discard(partition)
+    def _attached(self, endpoint: str, partition: Partition) -> None:
+        if (feed := self._side_feeds.get(endpoint)) is not None:
+            feed.covered.discard(partition)
         self._room.set()
+
+    def _close_feed(self, endpoint: str) -> None:
+        """Give back the dedupe window of an endpoint that has caught up: most endpoints need none."""
+        if (feed := self._side_feeds.pop(endpoint, None)) is not None:
+            feed.window.close()
 
     async def _wait_for_room(self, timeout_s: float) -> None:
         """Return when a cursor has room or a schema is known, and after ``timeout_s`` at the latest."""
@@ -325,10 +332,10 @@ class Pipeline:
 def _has_room(cursors: Iterable[EndpointCursor]) -> bool:
     """Return True if some cursor takes events. Called for each partition at each read."""
     for cursor in cursors:  # noqa: SIM110 - a generator costs more than the one or two steps of the loop
-        if cursor.state is CursorState.ATTACHED:
+        if cursor.attached and not cursor.full:
             return True
     return False
 
 
 def _with_room(cursors: Iterable[EndpointCursor]) -> list[EndpointCursor]:
-    return [cursor for cursor in cursors if cursor.state is CursorState.ATTACHED]
+    return [cursor for cursor in cursors if cursor.attached and not cursor.full]

@@ -107,6 +107,10 @@ class FirstOffsets(Protocol):
         """Return the first event of each claim's key."""
         ...
 
+    def close(self) -> None:
+        """Give back what the index uses."""
+        ...
+
 
 class Alongside(Protocol):
     """What works on the partitions of an assignment next to the path (``bridge.pipeline.replay.replays``)."""

@@ -24,6 +24,7 @@ from bridge.settings.models.fineract_types import FINERACT_TYPES
 from bridge.settings.models.request import TemplateSettings
 from bridge.settings.problem import Path, Place, Problem
 from bridge.settings.rules.rendering import line_in, selects
+from bridge.wiring.batches import build_batch_form
 from bridge.wiring.endpoints import build_renderer
 
 _PLAIN = "order.placed"
@@ -89,6 +90,11 @@ def _faults(renderer: Renderer, endpoint: EndpointSettings, event: Event) -> lis
             expat.ParserCreate().Parse(renderer.render(event).body, True)
         except expat.ExpatError as exc:
             return [RenderError(f"the body's template did not produce well-formed XML: {exc}")]
+    if not faults and endpoint.batch is not None:
+        try:
+            build_batch_form(endpoint.batch, endpoint).item(event.webhook_id, renderer.render(event).body)
+        except RenderError as exc:
+            return [exc]
     return faults
 
 

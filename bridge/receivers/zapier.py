@@ -127,4 +127,5 @@ ZAPIER = Preset(
     render=as_json(body),
     judge=judge,
     rates=rates,
+    batches=("array",),  # a catch hook triggers once for each object of an array
 )

@@ -67,11 +67,12 @@ def standard_body(event: Event) -> bytes:
     It is rendered once per event, and all endpoints share it. Raises ``DecodeError`` if the payload does
     not follow its schema, ``RenderError`` if it has no JSON form.
     """
-    if event.rendered is None:
+    rendered = event.rendered
+    if rendered is None:
         body = envelope(event)
         body["data"] = event.payload()
-        event.rendered = to_json(body)
-    return event.rendered
+        rendered = event.rendered = to_json(body)
+    return rendered
 
 
 def envelope(event: Event) -> dict[str, Any]:

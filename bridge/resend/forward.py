@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 from bridge.core.url import is_in_clear, parse_url
 from bridge.errors import HookferryError, TransportError
-from bridge.history.attempt import MASK, Kept, header_pairs
+from bridge.history.attempt import MASK, Attempt, Kept, header_pairs
 from bridge.http import Transport
 from bridge.model import Request, Response, Url
 
 TIMEOUT_S = 10.0
+_CODING = b"content-encoding"
 
 
 class Forwarded(NamedTuple):
@@ -42,10 +43,28 @@ def forward_target(text: str) -> Url:
 
 
 def to_request(kept: Kept, url: Url) -> Request:
-    """Return the request of an attempt for another URL, without the headers that are masked."""
+    """Return the request of an attempt for another URL, without the headers that are masked.
+
+    The body is the event's own, and not compressed.
+    """
     attempt = kept.attempt
-    headers = tuple(pair for pair in header_pairs(attempt.headers) if pair[1] != MASK)
+    headers = tuple(
+        (name, value)
+        for name, value in header_pairs(attempt.headers)
+        if value != MASK and name.lower() != _CODING
+    )
     return Request(attempt.method, url, headers, attempt.body or b"")
+
+
+def _difference(attempt: Attempt) -> str:
+    """Return why the signature of a forwarded attempt is not that of its body; empty if it is."""
+    if attempt.body_masked:
+        return "a secret in the body is masked, so its signature is wrong"
+    if attempt.batch_id is not None:
+        return "it was one event of a batch, so its signature is wrong"
+    if any(name.lower() == _CODING for name, _ in header_pairs(attempt.headers)):
+        return "it was sent compressed, so its signature is wrong"
+    return ""
 
 
 class Forwarder:
@@ -60,7 +79,7 @@ class Forwarder:
         attempt = kept.attempt
         if attempt.body is None:
             return Forwarded(None, "not forwarded: its body was not kept (history.bodies)", "")
-        note = "a secret in the body is masked, so its signature is wrong" if attempt.body_masked else ""
+        note = _difference(attempt)
         try:
             answer: Response = await self._transport.send(to_request(kept, self._url), TIMEOUT_S)
         except TransportError as exc:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -105,8 +105,14 @@ class JobStore:
                 return job
         raise JobError(f"there is no job {job_id!r}; `hookferry jobs list` prints them")
 
-    async def create(self, query: ResendQuery, rate_per_s: float | None, author: Author) -> Job:
-        """Write a new re-send, running, and the audit of it."""
+    async def create(
+        self,
+        query: ResendQuery,
+        rate_per_s: float | None,
+        author: Author,
+        also: Callable[[Job], Sequence[Change]] = lambda job: (),
+    ) -> Job:
+        """Write a new re-send, running, the audit of it, and what ``also`` returns: all or nothing."""
         at = now()
         job = Job(
             id=secrets.token_hex(4),
@@ -121,13 +127,14 @@ class JobStore:
             reason=scrub(author.reason),
         )
         async with self._open_writer(job.id) as writer:
-            await self.write(writer, job, self._change("resend start", job, author))
+            await self.write(writer, job, self._change("resend start", job, author), *also(job))
             await writer.commit()
         return job
 
-    async def change(self, job_id: str, state: JobState, author: Author) -> Job:
-        """Pause, resume or cancel a re-send, and write the audit of it; return the job as it is now.
+    async def change(self, job_id: str, state: JobState, author: Author, also: Sequence[Change] = ()) -> Job:
+        """Pause, resume or cancel a re-send; return the job as it is now.
 
+        The audit of it, and ``also``, are written in the same transaction.
         Its runner stops within a second or two. After ``RUNNING``, start a runner. Raises ``JobError``.
         """
         async with self._open_writer(job_id) as writer:
@@ -136,7 +143,7 @@ class JobStore:
             job = job._replace(
                 state=state, changed=now(), by=author.by, reason=scrub(author.reason), error=""
             )
-            await self.write(writer, job, self._change(f"resend {_VERBS[state]}", job, author))
+            await self.write(writer, job, self._change(f"resend {_VERBS[state]}", job, author), *also)
             await writer.commit()
         return job
 

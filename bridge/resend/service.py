@@ -91,9 +91,18 @@ class Resending:
         finally:
             selection.close()
 
-    async def start(self, query: ResendQuery, rate_per_s: float | None, author: Author) -> Job:
-        """Write a new job, running: a runner must carry it out, now or after ``ABANDONED_S``."""
-        return await self.store.create(query, rate_per_s, author)
+    async def start(
+        self,
+        query: ResendQuery,
+        rate_per_s: float | None,
+        author: Author,
+        also: Callable[[Job], Sequence[Change]] = lambda job: (),
+    ) -> Job:
+        """Write a new job, running: a runner must carry it out, now or after ``ABANDONED_S``.
+
+        What ``also`` returns is written in the same transaction.
+        """
+        return await self.store.create(query, rate_per_s, author, also)
 
     async def run(self, job_id: str, on_progress: Callable[[Job], object] = lambda job: None) -> Job:
         """Carry out a running job until it ends; return it. Cancel this to leave it to another runner.
@@ -120,10 +129,11 @@ class Resending:
         render: bool = False,
         new_id: bool = False,
         dry_run: bool = False,
+        also: Callable[[Sent], Sequence[Change]] = lambda sent: (),
     ) -> Sent:
         """Send a few attempts again, all or none, without a job; return what was requested, and what cannot.
 
-        With ``dry_run``, nothing is written.
+        With ``dry_run``, nothing is written. What ``also`` returns is written in the same transaction.
         """
         _, targets = await self._prepare()
         sent, token = Sent(), secrets.token_hex(8)
@@ -148,7 +158,8 @@ class Resending:
                 continue
             sent.requests[again_id] = kept
         if records and not dry_run:
-            await self._write(token, records, _changes(sent, author, render=render, new_id=new_id))
+            changes = _changes(sent, author, render=render, new_id=new_id)
+            await self._write(token, records, [*changes, *also(sent)])
         return sent
 
     async def fetch(self, ids: Collection[AttemptId]) -> dict[AttemptId, Kept]:

@@ -25,6 +25,8 @@ _ALL_DELIVERIES: tuple[Path, ...] = (
 _TAKEN_OVER: tuple[Path, ...] = (("endpoints",), *_ALL_DELIVERIES, ("log", "level"), ("reload",))
 _NEEDS_RESTART = frozenset({"on_park"})
 """Of an endpoint that exists: its held lanes would have to be read, or given up, while it works."""
+_ON_OR_OFF = frozenset({"batch"})
+"""Of an endpoint that exists, these are changed while it works, but neither turned on nor off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def compare(
     new_files: Mapping[str, str] | None = None,
 ) -> SettingsChange:
     """Return what differs. ``files``: by endpoint, a digest of the files that its requests are made with."""
-    differing = list(_differing(old, new, ()))
+    differing = list(dict.fromkeys(_differing(old, new, ())))
     grown = [path for path in differing if _is_grown(path, old, new)]
     refused = [path for path in differing if path not in grown and not _is_taken_over(path)]
     both = old.endpoints.keys() & new.endpoints.keys()
@@ -112,7 +114,8 @@ def _limits(endpoint: EndpointSettings) -> tuple[object, ...]:
 
 def _is_taken_over(path: Path) -> bool:
     if path[0] == "endpoints":
-        return not (len(path) > 2 and path[2] in _NEEDS_RESTART)
+        is_switched = len(path) == 3 and path[2] in _ON_OR_OFF
+        return not (is_switched or (len(path) > 2 and path[2] in _NEEDS_RESTART))
     return any(path[: len(known)] == known for known in _TAKEN_OVER)
 
 

@@ -4,10 +4,11 @@ A commit every 200 ms leaves up to 200 ms of deliveries that a SIGKILL would rep
 offset is therefore also written at once to a memory-mapped file: no system call, no fsync. It
 survives the death of the process, not of the machine.
 
-The journal is a chain of segments (``journal_segment.py``). Each commit begins a segment, and deletes
-the older ones once the broker has accepted it. What those contain about cursors of other assignments
-is copied to segment 0, in case these partitions return. While the broker accepts no commit, all of them
-stay, because it may have accepted one without an answer; so they are kept small and few.
+The journal is a chain of segments (``journal_segment.py``). A segment begins when all that settled before is
+about to be committed, and the older ones are deleted once the broker has accepted it. What those contain
+about cursors of other assignments is copied to segment 0, in case these partitions return. While the broker
+accepts no commit, all of them stay, because it may have accepted one without an answer; so they are kept
+small and few.
 
 Invariant: a cursor's entries count only if the broker has exactly the commit that a segment recorded
 for it.
@@ -19,7 +20,7 @@ import mmap
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
@@ -33,6 +34,7 @@ from bridge.storage.journal_segment import (
     CursorKey,
     JournaledCursor,
     SegmentRow,
+    encode_declaration,
     encode_head,
     encode_segment,
     read_segment,
@@ -44,8 +46,7 @@ _log = structlog.get_logger()
 _CAPACITY = 16_384
 """Entries of one segment, 320 KiB; a full one is followed by another."""
 _MOST_SEGMENTS = 256
-"""With as many, a failed commit is followed by none. If the broker did accept a commit after that, the
-journal does not match it, and a kill repeats what settled since."""
+"""With as many, the current one goes on."""
 _KEPT_S = 600.0
 """Partitions return within a rebalance or two. Older entries might match a cursor that was rewound to the
 same commit."""
@@ -66,7 +67,7 @@ class JournaledOffsets:
     def settled(self, endpoint: str, partition: Partition, committed: Committed | None) -> set[Spot]:
         """Return what settled since ``committed``; nothing if no segment recorded that commit."""
         key = (endpoint, partition)
-        return self._spots[key] if committed in self._bases[key] else set()
+        return self._spots[key] if committed in self._bases.get(key, ()) else set()
 
 
 class Journal:
@@ -85,69 +86,83 @@ class Journal:
         self._at = 0
         self._end = 0
         self._number = max((_number(path) for path in self._segments()), default=0)
-        self._cursors: list[JournaledCursor] = []
-        self._keys: dict[int, frozenset[CursorKey]] = {}
+        self._declared = 0
+        self._keys: dict[int, set[CursorKey]] = {}
         """The cursors of each segment. Those of segments from an earlier process are read when needed."""
         self._failing = False
 
-    def begin_segment(self, cursors: Iterable[JournaledCursor]) -> int:
-        """Begin a segment for these cursors, numbered in their order. Return the number of the segment.
+    @property
+    def segment(self) -> int:
+        """The number of the current segment, in which ``declare`` numbers the cursors."""
+        return self._number
 
-        The current one is kept if it is for the same cursors and commits, as after a commit that failed.
+    def begin_segment(self) -> int:
+        """Begin a segment, unless the current one is empty. Return the number of the segment.
+
+        If too many have gathered because the broker accepts no commit, the current one is kept as well.
         """
-        listed = list(cursors)
-        if self._map is None or not self._continues(listed):
-            self._cursors = listed
+        if self._map is None or (self._declared and len(self._keys) < _MOST_SEGMENTS):
             self._open()
         return self._number
 
-    def _continues(self, cursors: list[JournaledCursor]) -> bool:
-        """Return True if the current segment serves these cursors too."""
-        if len(self._keys) < _MOST_SEGMENTS:
-            return cursors == self._cursors
-        return [cursor.key for cursor in cursors] == [cursor.key for cursor in self._cursors]
+    def declare(self, cursor: JournaledCursor) -> int:
+        """Add a cursor, or another base of it, and return its number in the current segment.
 
-    def record_settled(self, cursor: int, offset: int, part: int = 0) -> None:
+        Call it before the first ``record_settled`` of a cursor in a segment, and after each commit: only
+        cursors that settle something cost anything here.
+        """
+        declaration = encode_declaration(self._declared, cursor)
+        if self._map is not None and self._at + len(declaration) + ENTRY.size > self._end:
+            self._open()
+            declaration = encode_declaration(0, cursor)
+        if self._map is None:
+            return 0
+        self._map[self._at : self._at + len(declaration)] = declaration
+        self._at += len(declaration)
+        self._keys[self._number].add(cursor.key)
+        self._declared += 1
+        return self._declared - 1
+
+    def record_settled(self, cursor: int, offset: int, part: int = 0) -> bool:
         """Store that an event settled, for the cursor with this number in the current segment.
 
-        Part 0 is the whole offset.
+        Part 0 is the whole offset. Return False if the segment is full: declare the cursor again, which
+        begins another one.
         """
         if self._map is None:
-            return
+            return True
         if self._at + ENTRY.size > self._end:
-            self._open()
-            if self._map is None:
-                return
+            return False
         check = crc32(CHECKED.pack(cursor, part, offset))
         ENTRY.pack_into(self._map, self._at, check, cursor, part, offset)
         self._at += ENTRY.size
+        return True
 
-    def delete_before(self, segment: int) -> None:
+    def delete_before(self, segment: int, is_ours: Callable[[CursorKey], bool]) -> None:
         """Delete the segments before this one: the broker has committed what they contain.
 
-        What they contain about cursors that are not in ``segment`` is kept, in segment 0.
+        What they contain about cursors of other assignments is kept, in segment 0.
         """
-        ours = self._keys.get(segment, frozenset())
         older = [path for path in self._segments() if _number(path) < segment]
-        others = [path for path in older if self._keys_of(path) - ours]
+        others = [path for path in older if not all(map(is_ours, self._keys_of(path)))]
         kept = next((path for path in others if not _number(path)), None)
-        if kept is not None and others == [kept] and not self._keys_of(kept) & ours:
+        if kept is not None and others == [kept] and not any(map(is_ours, self._keys_of(kept))):
             older.remove(kept)  # segment 0 already contains just that
-        elif others and self._keep([row for path in others for row in read_segment(path)], ours):
+        elif others and self._keep([row for path in others for row in read_segment(path)], is_ours):
             older = [path for path in older if _number(path)]
         for path in older:
             self._keys.pop(_number(path), None)
             self._delete(path)
 
-    def _keys_of(self, path: Path) -> frozenset[CursorKey]:
+    def _keys_of(self, path: Path) -> set[CursorKey]:
         number = _number(path)
         if number not in self._keys:
-            self._keys[number] = frozenset(row.cursor.key for row in read_segment(path))
+            self._keys[number] = {row.cursor.key for row in read_segment(path)}
         return self._keys[number]
 
-    def _keep(self, rows: Sequence[SegmentRow], ours: frozenset[CursorKey]) -> bool:
+    def _keep(self, rows: Sequence[SegmentRow], is_ours: Callable[[CursorKey], bool]) -> bool:
         """Replace segment 0 atomically with the rows of other cursors. Return True if there is one now."""
-        kept = [row for row in rows if row.spots and row.cursor.key not in ours]
+        kept = [row for row in rows if row.spots and not is_ours(row.cursor.key)]
         if not kept:
             return False
         path, new = self._path_of(0), self._folder / "left.new"
@@ -156,7 +171,7 @@ class Journal:
         except OSError as exc:
             self._log_failure(path, exc)
             return False
-        self._keys[0] = frozenset(row.cursor.key for row in kept)
+        self._keys[0] = {row.cursor.key for row in kept}
         return True
 
     def read(self) -> JournaledOffsets:
@@ -199,8 +214,8 @@ class Journal:
     def _open(self) -> None:
         self.close()
         self._number += 1
-        self._keys[self._number] = frozenset(cursor.key for cursor in self._cursors)
-        head = encode_head(self._cursors)
+        self._keys[self._number], self._declared = set(), 0
+        head = encode_head(())
         size = len(head) + _CAPACITY * ENTRY.size
         path = self._path_of(self._number)
         try:

@@ -1,17 +1,17 @@
 """Write and read one segment file of the journal.
 
-A segment is a line of JSON that lists its cursors and what was (about to be) committed for each, then
-entries of 20 bytes, then zeros. Invariant: an entry whose CRC does not match ends the segment, so a
-torn write settles nothing that was not settled.
+A segment is a line of JSON that lists cursors and what was (about to be) committed for each, then
+entries of 20 bytes, then zeros. Cursors that settle something later are declared between the entries, each
+with a line of its own. Invariant: an entry whose CRC does not match ends the segment, so a torn write
+settles nothing that was not settled.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from struct import Struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import orjson
@@ -22,6 +22,8 @@ ENTRY = Struct("<IIIq")
 """CRC-32 of the rest, number of the cursor, part, settled offset."""
 CHECKED = Struct("<IIq")
 """The part of an entry that its CRC covers."""
+DECLARED = 0xFFFFFFFF
+"""The part of an entry that declares a cursor: its offset is the length of the JSON that follows it."""
 
 CursorKey = tuple[str, Partition]
 """Endpoint and partition."""
@@ -49,8 +51,23 @@ class SegmentRow(NamedTuple):
 
 def encode_head(cursors: Iterable[JournaledCursor]) -> bytes:
     """Return the first line: the cursors, numbered by their order."""
-    rows = [(cursor.endpoint, *cursor.partition, cursor.base and [*cursor.base]) for cursor in cursors]
-    return orjson.dumps(rows) + b"\n"
+    return orjson.dumps([_fields(cursor) for cursor in cursors]) + b"\n"
+
+
+def encode_declaration(number: int, cursor: JournaledCursor) -> bytes:
+    """Return the entry that adds a cursor to a segment, with the next ``number``."""
+    row = orjson.dumps(_fields(cursor))
+    check = crc32(row, crc32(CHECKED.pack(number, DECLARED, len(row))))
+    return ENTRY.pack(check, number, DECLARED, len(row)) + row
+
+
+def _fields(cursor: JournaledCursor) -> tuple[object, ...]:
+    return (cursor.endpoint, *cursor.partition, cursor.base and [*cursor.base])
+
+
+def _to_cursor(fields: Sequence[Any]) -> JournaledCursor:
+    endpoint, topic, number, base = fields
+    return JournaledCursor(endpoint, Partition(topic, number), Committed(*base) if base else None)
 
 
 def encode_segment(rows: Iterable[SegmentRow]) -> bytes:
@@ -69,16 +86,19 @@ def read_segment(path: Path) -> list[SegmentRow]:
     try:
         data = path.read_bytes()
         head, _, _ = data.partition(b"\n")
-        cursors = [
-            JournaledCursor(endpoint, Partition(topic, number), Committed(*base) if base else None)
-            for endpoint, topic, number, base in orjson.loads(head)
-        ]
+        rows = [SegmentRow(_to_cursor(fields), set()) for fields in orjson.loads(head)]
     except (OSError, ValueError, TypeError):
         return []
-    spots: defaultdict[int, set[Spot]] = defaultdict(set)
-    for at in range(len(head) + 1, len(data) - ENTRY.size + 1, ENTRY.size):
-        check, cursor, part, offset = ENTRY.unpack_from(data, at)
-        if not check or check != crc32(CHECKED.pack(cursor, part, offset)):
+    at = len(head) + 1
+    while at + ENTRY.size <= len(data):
+        check, number, part, offset = ENTRY.unpack_from(data, at)
+        at += ENTRY.size
+        declared = data[at : at + offset] if part == DECLARED else b""
+        if not check or check != crc32(declared, crc32(CHECKED.pack(number, part, offset))):
             break
-        spots[cursor].add((offset, part))
-    return [SegmentRow(cursor, spots[number]) for number, cursor in enumerate(cursors)]
+        if part == DECLARED:
+            rows.append(SegmentRow(_to_cursor(orjson.loads(declared)), set()))
+            at += offset
+        else:
+            rows[number].spots.add((offset, part))
+    return rows

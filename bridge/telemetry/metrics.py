@@ -51,6 +51,7 @@ class EndpointMetrics(NamedTuple):
     retries_succeeded: Counter
     parked: dict[ParkReason, Counter]
     events_off: Counter
+    batches: Counter
 
 
 class Metrics:
@@ -74,6 +75,7 @@ class Metrics:
         self.dedupe_bytes = gauge("dedupe_index_bytes")
         self.events_off = counter("events_off")
         self.attempts = counter("attempts")
+        self.batches = counter("batches")
         self.signature_failures = counter("signature_failures")
         self.attempt_seconds = histogram("attempt_seconds")
         self.latency_seconds = histogram("delivery_latency_seconds")
@@ -164,6 +166,7 @@ class Metrics:
             retries_succeeded=self.retries_succeeded.labels(name),
             parked={reason: self.parked.labels(name, reason.value) for reason in ParkReason},
             events_off=self.events_off.labels(name),
+            batches=self.batches.labels(name),
         )
 
     def forget(self, endpoint: str) -> None:

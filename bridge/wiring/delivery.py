@@ -6,9 +6,11 @@ Each part receives only the values that it needs, never the settings as a whole.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from bridge.clock import Clock
-from bridge.core.backoff import RetrySchedule
+from bridge.core.backoff import RetrySchedule, SharedRetrySchedule
+from bridge.core.batches import BatchLimits
 from bridge.core.completion_map import Failures
 from bridge.core.cursor import Cursor
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
@@ -24,6 +26,8 @@ from bridge.http import Transport
 from bridge.http.authorized import HEADER
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
+from bridge.pipeline.batch_attempt import BatchClient
+from bridge.pipeline.batch_dispatcher import BatchDispatcher
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
@@ -33,6 +37,7 @@ from bridge.settings.models.request import TemplateSettings
 from bridge.telemetry.metrics import EndpointMetrics, Metrics
 from bridge.telemetry.scrub import scrub
 from bridge.telemetry.spans import SpanSink
+from bridge.wiring.batches import build_batch_form, build_compression
 from bridge.wiring.endpoints import (
     build_sealed_renderer,
     build_shown_url,
@@ -131,7 +136,7 @@ def build_delivery(
     return DeliveryParts(
         concurrency=endpoint.concurrency,
         gate=gate,
-        client=EndpointClient(
+        client=_client(endpoint)(
             target,
             renderer=build_sealed_renderer(endpoint),
             stored=build_stored_renderer(endpoint),
@@ -145,9 +150,10 @@ def build_delivery(
             park_limit=park_limit,
             signatures=build_signature_watch(name, endpoint, signer, metrics),
             tracer=build_tracer(name, endpoint, settings, spans),
+            compression=build_compression(endpoint),
         ),
         attempt_log=attempt_log,
-        schedule=RetrySchedule(
+        schedule=(RetrySchedule if endpoint.batch is None else SharedRetrySchedule)(
             base_s=retry.base_s,
             cap_s=retry.cap_s,
             max_attempts=retry.max_attempts,
@@ -157,6 +163,14 @@ def build_delivery(
         park_limit=park_limit,
         same_receiver=same_receiver,
     )
+
+
+def _client(endpoint: EndpointSettings) -> Callable[..., EndpointClient]:
+    """Return what makes the client: with ``batch``, one for several events in one request."""
+    if endpoint.batch is None:
+        return EndpointClient
+    limits = BatchLimits(endpoint.batch.max_events, endpoint.batch.max_bytes, endpoint.batch.max_wait_s)
+    return partial(BatchClient, form=build_batch_form(endpoint.batch, endpoint), limits=limits)
 
 
 def build_dispatcher(
@@ -188,7 +202,8 @@ def build_dispatcher(
         name, endpoint, settings, transport=transport, history=history, metrics=bound, clock=clock,
         spans=spans, gate=gate, park_limit=park_limit,
     )  # fmt: skip
-    return EndpointDispatcher(
+    dispatcher = EndpointDispatcher if endpoint.batch is None else BatchDispatcher
+    return dispatcher(
         name,
         parts=parts,
         parking=EventParking(name, parks, bound.parked, clock, held),

@@ -46,6 +46,7 @@ from bridge.rendering.stored import StoredRenderer
 from bridge.rendering.template import TemplateBody
 from bridge.settings import EndpointSettings, Settings
 from bridge.settings.models.auth import OAuth2Settings
+from bridge.wiring.batches import ANSWER_BYTES, largest_answer_bytes
 from bridge.wiring.tokens import build_endpoint_tokens, build_token_client
 
 
@@ -112,7 +113,8 @@ def build_transport(
     Raises ``ConfigError`` for TLS files that do not load.
     """
     proxy, tls = build_proxy(endpoint, system), build_endpoint_tls(name, endpoint, system)
-    transport = _plain_transport(endpoint, egress, proxy, endpoint.concurrency, tls, may_write)
+    most = largest_answer_bytes(endpoint)
+    transport = _plain_transport(endpoint, egress, proxy, endpoint.concurrency, tls, may_write, most)
     if endpoint.oauth2 is None:
         return transport
     open_token_transport = _token_transports(name, endpoint, endpoint.oauth2, egress, system)
@@ -137,6 +139,7 @@ def _plain_transport(
     connections: int,
     tls: ClientTls,
     may_write: Callable[[], bool] = lambda: True,
+    max_body_bytes: int = ANSWER_BYTES,
 ) -> Transport:
     """Build direct connections, or connections through the endpoint's proxy."""
     return LeanTransport(
@@ -146,6 +149,7 @@ def _plain_transport(
         may_write=may_write,
         proxy=proxy,
         source_address=endpoint.source_address,
+        max_body_bytes=max_body_bytes,
     )
 
 
@@ -223,10 +227,13 @@ def build_stored_renderer(endpoint: EndpointSettings) -> Renderer:
 
 
 def build_signer(endpoint: EndpointSettings) -> Signer:
-    """Build the signer; without keys, it adds id and timestamp only if the receiver can use them."""
+    """Build the signer; without keys, it adds id and timestamp only if the receiver can use them.
+
+    The id of a batch is sent in any case: the history recognizes the entries of one request by it.
+    """
     keys, form = endpoint.signing_keys, endpoint.signing_form
     if not keys:
-        return IdOnly() if endpoint.chosen.verifies else NoSignature()
+        return IdOnly() if endpoint.chosen.verifies or endpoint.batch else NoSignature()
     if isinstance(form, HmacForm):
         return HmacSigner(form, keys)
     return MessageSigner(keys) if form == MESSAGE_SIGNATURES else StandardSigner(keys)

@@ -29,10 +29,10 @@ ACTIONS = {
 """By new state: the word for it, and the states that it follows."""
 
 
-async def start_replay(settings: Settings, plan: ReplayPlan, *, key: str = "") -> Job:
-    """Write the job of a plan; every running bridge begins within a second. Return the job.
+async def start_replay(settings: Settings, plan: ReplayPlan, *, also: Sequence[Change] = ()) -> Job:
+    """Write the job of a plan, and ``also``; every running bridge begins within a second. Return the job.
 
-    ``key``: an ``Idempotency-Key`` of the API. Raises ``KafkaUnavailable``.
+    Raises ``KafkaUnavailable``.
     """
     async with AdminSession(build_kafka_options(settings.kafka)) as session:
         await session.ensure_topic(
@@ -42,7 +42,7 @@ async def start_replay(settings: Settings, plan: ReplayPlan, *, key: str = "") -
             configs=CONTROL_CONFIGS,
         )
     job = plan.job
-    await _write(settings, job, "replay start", key)
+    await _write(settings, job, "replay start", also)
     return job
 
 
@@ -65,15 +65,22 @@ async def load_replay(settings: Settings, job_id: str) -> Job:
 
 
 async def change_replay(
-    settings: Settings, job_id: str, state: JobState, *, by: str, reason: str = "", key: str = ""
+    settings: Settings,
+    job_id: str,
+    state: JobState,
+    *,
+    by: str,
+    reason: str = "",
+    also: Sequence[Change] = (),
 ) -> Job:
-    """Pause, resume or cancel a replay; every running bridge applies it within a second. Return the job.
+    """Pause, resume or cancel a replay, and write ``also``; every running bridge applies it within a second.
 
     Raises ``ConfigError`` if there is none of this id, or if its state does not allow it.
     """
     job = await load_replay(settings, job_id)
     word, allowed = ACTIONS[state]
     if job.state is state:
+        await write_control(settings, by, _records(also))
         return job
     if job.state not in allowed:
         raise ConfigError([f"replay {job_id} is {job.state}: {word} is not possible any more"])
@@ -82,7 +89,7 @@ async def change_replay(
         done = (await read_progress(settings, [job]))[job.id].settled
     changed = job._replace(state=state, changed=now(), by=by, reason=reason, error="")
     changed = changed._replace(position={**job.position, "settled_before": done})
-    await _write(settings, changed, f"replay {word}", key)
+    await _write(settings, changed, f"replay {word}", also)
     return changed
 
 
@@ -101,9 +108,13 @@ async def read_progress(settings: Settings, jobs: Sequence[Job]) -> Mapping[str,
     return progress
 
 
-async def _write(settings: Settings, job: Job, action: str, key: str) -> None:
-    change = Change(job.changed, job.by, action, f"{job.endpoint} {job.id}", job.reason, details_of(job), key)
-    await write_control(settings, job.by, {**replay_record(job), **audit_record(change)})
+async def _write(settings: Settings, job: Job, action: str, also: Sequence[Change]) -> None:
+    change = Change(job.changed, job.by, action, f"{job.endpoint} {job.id}", job.reason, details_of(job))
+    await write_control(settings, job.by, {**replay_record(job), **_records([change, *also])})
+
+
+def _records(of: Sequence[Change]) -> dict[bytes, bytes | None]:
+    return {key: value for change in of for key, value in audit_record(change).items()}
 
 
 def details_of(job: Job) -> str:

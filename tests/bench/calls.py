@@ -32,6 +32,7 @@ import bridge
 from bridge.clock import SystemClock
 from bridge.core.memory_budget import divide
 from bridge.dead_letters.hold import Holds
+from bridge.http import Transport
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.record_size import HISTORY_CODEC, batch_bytes
 from bridge.model import Batch, Partition, Record, Request, Response
@@ -129,7 +130,7 @@ class BacklogReader(FakeReader):
 class WholePath:
     """The path with one endpoint, as the program builds it; ``deliver`` sends more events through it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
         self.reader = BacklogReader()
         self._delivered = 0
         metrics, decoders = Metrics(), build_decoders(settings)
@@ -149,7 +150,7 @@ class WholePath:
             parked_before=FakeParkedRecords(FakeParking()),
             hold_register=FakeRegister(),
             load_holds=self._no_holds,
-            transports=dict.fromkeys(settings.endpoints, Answers()),
+            transports=dict.fromkeys(settings.endpoints, transport or Answers()),
             history=self._history,
             journal=Journal(settings.state_dir),
             flush=self._flush,

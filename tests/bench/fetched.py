@@ -1,4 +1,6 @@
-"""CPU per record for parsing fetched batches: ours, which steps over damage, and aiokafka's alone.
+"""CPU of fetches: per record of parsed batches, and per partition of a request and its response.
+
+Each time ours, and aiokafka's alone. Ours steps over damaged batches, and returns records of our own type.
 
 ``python -m tests.bench.fetched``; each figure is the best of ``--runs``.
 """
@@ -8,13 +10,17 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any
 
 from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.protocol.fetch import FetchRequest, FetchResponse_v11
 from aiokafka.record.memory_records import MemoryRecords
 
+from bridge.kafka.aiokafka_patches.fetch_codec import FetchResponse, LeanFetchRequest
 from bridge.kafka.aiokafka_patches.unreadable_records import FetchedBytes, ReadableRecords
+from tests.bench.cpu import cpu_us
 from tests.support.record_batches import RawBatch, RawRecord
 
 _RECORDS = 20_000
@@ -33,8 +39,21 @@ def _parse(parts: type[Any], batches: Callable[[bytes], Any], data: bytes, runs:
     return best / _RECORDS * 1e6
 
 
+def _exchange(request: type[Any], response: type[Any], partitions: int) -> float:
+    """Return the microseconds of CPU per partition: write a request, read a response without records."""
+    asked = [("orders", [(number, 1_000_000, 1_048_576) for number in range(partitions)])]
+    row = (0, 1_000_000, 1_000_000, 0, [], -1, b"")
+    data = FetchResponse_v11(0, 0, 0, [("orders", [(number, *row) for number in range(partitions)])]).encode()
+
+    def exchange() -> None:
+        request(500, 1, 1 << 25, 1, asked).prepare({1: (0, 11)}).encode()
+        response.decode(BytesIO(data))
+
+    return cpu_us(exchange, 2_000 // partitions) / partitions
+
+
 def main() -> None:
-    """Print both, for large batches and for batches of one record."""
+    """Print all of them, for large batches and batches of one record, for few and many partitions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     runs = parser.parse_args().runs
@@ -43,6 +62,12 @@ def main() -> None:
         ours = _parse(ReadableRecords, FetchedBytes, data, runs)
         theirs = _parse(_THEIRS, MemoryRecords, data, runs)
         print(f"batches of {size}: {ours:.1f} µs per record; aiokafka alone {theirs:.1f} µs")
+    for partitions in (4, 100):
+        ours = _exchange(LeanFetchRequest, FetchResponse, partitions)
+        theirs = _exchange(FetchRequest, FetchResponse_v11, partitions)
+        print(
+            f"fetch of {partitions} partitions: {ours:.1f} µs per partition; aiokafka alone {theirs:.1f} µs"
+        )
 
 
 if __name__ == "__main__":

@@ -36,13 +36,13 @@ HEADERS = (
 
 
 class Receiver(asyncio.Protocol):
-    """Counts bytes instead of parsing: every request ends with the body, which ends with ``"}``."""
+    """Counts bytes instead of parsing: every request ends with the body, which ends with ``}``."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if data.endswith(b'"}'):
+        if data.endswith(b"}"):
             self._transport.write(ANSWER)  # type: ignore[attr-defined]
 
 

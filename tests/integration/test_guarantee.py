@@ -80,7 +80,7 @@ def test_every_event_arrives_in_order_through_two_sigterms_and_a_sigkill(
     assert sent > EVENTS
     where = places(kafka, topic, sent)
     recorder.control("/shop", delay_ms=20)
-    bridge = bridges(config(kafka, topic, recorder, group))
+    bridge = bridges(config(kafka, topic, recorder, group), forked=False)  # as users start it
 
     for share in (0.25, 0.5):
         bridge.start()

@@ -1,4 +1,4 @@
-"""The shelf of a partition answers as two dictionaries would, whatever is claimed, in whatever order."""
+"""The shelf of a partition answers as two dictionaries would, whatever is claimed and in which order."""
 
 from __future__ import annotations
 

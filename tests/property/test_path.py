@@ -164,6 +164,7 @@ async def live(random: Random) -> None:
             P1,
             max_batch=random.choice((1, 3, 10)),
             drain_timeout_s=random.choice((0.1, 1, 20)),
+            commit_interval_s=random.choice((0.2, 0.2, 0.04)),  # with 0.04, each commit takes one endpoint
             memory=random.choice((None, LITTLE_MEMORY)),
         )
         if random.random() < 0.3:

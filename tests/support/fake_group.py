@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from bridge.core.share import share
 from bridge.errors import CommitError, PlaceLostError, RecordsDeleted
 from bridge.model import Batch, Committed, Partition
 from bridge.storage.journal import JournaledOffsets
-from bridge.storage.journal_segment import JournaledCursor
+from bridge.storage.journal_segment import CursorKey, JournaledCursor
 from tests.support.fakes import P0, Log
 
 
@@ -143,22 +143,27 @@ class FakeJournal:
         self._segments: dict[int, list[tuple[JournaledCursor, set[tuple[int, int]]]]] = {}
         self._number = 0
 
-    def begin_segment(self, cursors: Iterable[JournaledCursor]) -> int:
-        self._number += 1
-        self._segments[self._number] = [(one, set()) for one in cursors]
+    @property
+    def segment(self) -> int:
         return self._number
 
-    def record_settled(self, cursor: int, offset: int, part: int = 0) -> None:
-        self._segments[self._number][cursor][1].add((offset, part))
+    def begin_segment(self) -> int:
+        self._number += 1
+        self._segments[self._number] = []
+        return self._number
 
-    def delete_before(self, segment: int) -> None:
-        ours = {(one.endpoint, one.partition) for one, _ in self._segments.get(segment, [])}
+    def declare(self, cursor: JournaledCursor) -> int:
+        declared = self._segments.setdefault(self._number, [])
+        declared.append((cursor, set()))
+        return len(declared) - 1
+
+    def record_settled(self, cursor: int, offset: int, part: int = 0) -> bool:
+        self._segments[self._number][cursor][1].add((offset, part))
+        return True
+
+    def delete_before(self, segment: int, is_ours: Callable[[CursorKey], bool]) -> None:
         for number in [number for number in self._segments if number < segment]:
-            self._segments[number] = [
-                (cursor, offsets)
-                for cursor, offsets in self._segments[number]
-                if (cursor.endpoint, cursor.partition) not in ours
-            ]
+            self._segments[number] = [row for row in self._segments[number] if not is_ours(row[0].key)]
 
     def read(self) -> JournaledOffsets:
         journaled = JournaledOffsets()

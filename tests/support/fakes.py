@@ -341,6 +341,10 @@ class FakeWindow:
         self._topic_ids: dict[Partition, str] = {}
         self.trouble: deque[Exception] = deque()
         self.asked_at_ms: list[int] = []
+        self.is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
     async def cover(self, partition: Partition, reader_at: int, at_ms: int) -> None:
         await asyncio.sleep(0)

@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import bridge
@@ -29,7 +30,10 @@ def import_everything() -> None:
     """Import what the commands import when they run."""
     for module in pkgutil.walk_packages(bridge.__path__, "bridge."):
         if not module.name.startswith(NOT_IMPORTED):
-            importlib.import_module(module.name)
+            with suppress(
+                ImportError
+            ):  # of an extra that is not installed: the command that needs it reports it
+                importlib.import_module(module.name)
     gc.collect()
     gc.freeze()  # no collection of a child copies the pages of these objects
 

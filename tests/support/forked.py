@@ -46,9 +46,11 @@ class _Server:
         # the child of a server that forks twice has no parent for a moment: it becomes ours
         _set_subreaper(True)
         try:
-            return int(self._socket.recv(100))
+            pid = self._socket.recv(100)
         finally:
             _set_subreaper(False)
+        assert pid, "the server has ended; its standard error shows why"
+        return int(pid)
 
     def close(self) -> None:
         """End the server; the processes that it forked go on."""

@@ -20,6 +20,7 @@ from bridge.formats import Decoder
 from bridge.formats.resent import AgainDecoder
 from bridge.history.writer import History
 from bridge.model import Partition
+from bridge.pipeline.changed_cursors import endpoints_per_commit
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.moving import CursorMover
 from bridge.pipeline.replay.carrier import Bridge
@@ -362,7 +363,7 @@ class Process:
     async def _commit_on_the_beat(self) -> None:
         while True:
             await asyncio.sleep(self._commit_interval_s)
-            await self.checkpoints.try_commit()
+            await self.checkpoints.try_commit(endpoints_per_commit(self._commit_interval_s))
 
     async def _flush(self) -> None:
         self.flushes += 1

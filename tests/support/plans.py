@@ -14,6 +14,7 @@ from tests.support.fakes import (
 MONTH_S = 2_592_000
 """The largest ``retry.max_age_s``: attempts count, not time."""
 
+_BATCH = ("max_events", "max_bytes", "max_wait_s", "as")
 _UNHURRIED = {"failures": 1000, "window_s": 60, "open_s": 1, "max_open_s": 10}
 """A breaker that opens only after a thousand failures."""
 
@@ -36,6 +37,8 @@ class Plan:
     park_limit: str | tuple[int, float, float] = "off"
     """Events, share and window (seconds); "off" unless the limit is what a test is about."""
     rate: tuple[str, ...] = ()
+    batch: tuple[int, int, float, str] | None = None
+    """``max_events``, ``max_bytes``, ``max_wait_s`` and ``as``; None for one event per request."""
 
 
 def settings_of(plans: Mapping[str, Plan], drain_timeout_s: float = 20.0) -> Settings:
@@ -72,6 +75,7 @@ def _endpoint(plan: Plan) -> EndpointSettings:
             "on_park": plan.on_park,
             "park_limit": _park_limit(plan),
             "rate": plan.rate,
+            "batch": plan.batch and dict(zip(_BATCH, plan.batch, strict=True)),
             "retry": {
                 "base_s": plan.base_s,
                 "cap_s": 60,

@@ -5,9 +5,11 @@ Every access to a private attribute of aiokafka is in this package, so an upgrad
 - ``connection`` (aiokafka issue 1038): a write to a closed uvloop transport ends a background task.
 - ``background_tasks`` (aiokafka issue 1154): a client does not report that one of its tasks ended.
 - ``batch_bytes`` (no issue found): ``getmany`` limits a batch by the number of its records alone.
+- ``fetch_codec`` (no issue found): a fetch costs a function call per field of each partition.
 - ``fetch_sizes`` (no issue found): the sizes of a fetch cannot be changed after the assignment.
 - ``closing`` (no issue found): ``stop`` and ``close`` have no timeout.
 - ``failing_fetches`` (no issue found): one partition that its broker cannot read stalls the others.
+- ``gathered_fetches`` (no issue found): a trickle of records costs a fetch per record.
 - ``heartbeats`` (aiokafka issue 1040): a consumer does not report heartbeats, generation, coordinator.
 - ``positions`` (no issue found): a consumer has no position that can be read without awaiting.
 - ``static_member`` (no issue found): heartbeats and commits do not contain ``group.instance.id``.

@@ -23,7 +23,8 @@ from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
-from bridge.kafka.aiokafka_patches.fetch_codec import LeanFetchRequest
+from bridge.core.fetch_pace import FULL_RECORDS
+from bridge.kafka.aiokafka_patches.fetch_codec import LeanFetchRequest, count_records
 from bridge.kafka.aiokafka_patches.gathered_fetches import GatheringFetcher
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
@@ -142,7 +143,7 @@ class FetchClient:
     def __init__(
         self, client: Any, failing: FailingPartitions, received: Callable[[int], None] = lambda size: None
     ) -> None:
-        """``received`` is called with the bytes of records in each response."""
+        """``received`` is called with the records in each response, of which ``FULL_RECORDS`` are counted."""
         self._client = client
         self._failing = failing
         self._received = received
@@ -205,7 +206,7 @@ class FetchClient:
         return True
 
     def _note(self, response: Any, offsets: Mapping[TopicPartition, int]) -> int:
-        """Note what the broker answered for each partition; return the bytes of all records.
+        """Note what the broker answered for each partition; return the number of records.
 
         Leave in the response what aiokafka acts on: rows with records, and errors but for a refusal.
         """
@@ -219,11 +220,11 @@ class FetchClient:
                 if not code:
                     if has_stable_end and row[3] >= 0:
                         end = row[3]
-                    size = len(row[-1] or b"")
-                    total += size
-                    self._failing.answered(partition, offset, end, size)
-                    if size:
+                    batches = row[-1] or b""
+                    self._failing.answered(partition, offset, end, len(batches))
+                    if batches:
                         kept.append(row)
+                        total += count_records(batches, FULL_RECORDS)
                 elif code == _REFUSED:
                     self._failing.refused(partition, offset)
                 else:
@@ -245,8 +246,8 @@ class CarefulFetcher(GatheringFetcher):
     def __init__(self, client: Any, subscriptions: Any, **options: Any) -> None:
         self.failing = FailingPartitions()
 
-        def received(size_bytes: int) -> None:
-            self.pace.received(size_bytes)
+        def received(records: int) -> None:
+            self.pace.received(records)
 
         super().__init__(FetchClient(client, self.failing, received), subscriptions, **options)
 

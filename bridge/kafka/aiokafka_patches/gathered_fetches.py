@@ -33,13 +33,16 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
     def __init__(self, client: Any, subscriptions: Any, **options: Any) -> None:
         self.pace = FetchPace()
         self.complete_wait_ms = 0
-        super().__init__(client, subscriptions, **options | {"fetcher_timeout": _LOOK_AGAIN_S})
+        self._pauses = False
+        options["fetcher_timeout"] = _LOOK_AGAIN_S
+        super().__init__(client, subscriptions, **options)
 
     def _get_actions_per_node(self, assignment: Any) -> Any:
         """See aiokafka: return what to send, and after how many seconds to look again."""
         now = self._loop.time()
         wait_s = self.pace.wait_s(now)
-        if wait_s > 0:
+        self._pauses = wait_s > 0
+        if self._pauses:
             return [], {}, wait_s, False, []
         actions = super()._get_actions_per_node(assignment)
         requests = actions[0]
@@ -48,6 +51,11 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
             if self.complete_wait_ms:
                 self._wait_longer(assignment, requests)
         return actions
+
+    def _notify(self, future: Any) -> None:
+        """See aiokafka: wake what waits. The task that fetches wakes by itself at the end of a pause."""
+        if not self._pauses or future is not self._wait_consume_future:
+            super()._notify(future)
 
     def _wait_longer(self, assignment: Any, requests: Sequence[tuple[int, FetchRequest]]) -> None:
         """Let brokers wait longer whose request leaves out none of their partitions."""

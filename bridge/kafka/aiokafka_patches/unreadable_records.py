@@ -92,7 +92,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
         super().__init__(tp, *options, **more)
         self._partition = Partition(*tp)
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Any:
         return self._records_iterator or iter(())  # not self, whose ``__next__`` costs a call per record
 
     def pack_again(self) -> None:
@@ -101,7 +101,7 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             self._records_iterator.close()
             self._records_iterator = self._unpack_records()
 
-    def _unpack_records(self) -> Generator[Record, None, None]:
+    def _unpack_records(self) -> Generator[Any, None, None]:
         data, at = self._records.data, self._batch_at or 0
         size = len(data)
         while at < size:
@@ -161,7 +161,8 @@ class ReadableRecords(PartitionRecords):  # type: ignore[misc] # aiokafka has no
             raise UnreadableError(_WRONG_CRC)
         for raw in batch:
             if raw.offset >= self.next_fetch_offset:
-                record = Record(self._partition, raw.offset, raw.timestamp, raw.key, raw.value)
+                at_ms = -1 if raw.timestamp is None else raw.timestamp  # the oldest format has none
+                record = Record(self._partition, raw.offset, at_ms, raw.key, raw.value)
                 self.next_fetch_offset = raw.offset + 1
                 yield record
         self.next_fetch_offset = max(batch.next_offset, self.next_fetch_offset)

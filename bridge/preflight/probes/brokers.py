@@ -1,4 +1,4 @@
-"""Try the brokers: connection, topics and their settings, rights, the groups, and the clock.
+"""Try the brokers: connection, topics and their settings, rights, transactions, the groups, and the clock.
 
 Invariant: nothing is written, created or joined.
 """
@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 
 from bridge.errors import CommitError, HookferryError, KafkaUnavailable
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.rights import Rights, read_rights
+from bridge.kafka.rights import Rights, may_use_transactions, read_rights
 from bridge.kafka.session import AdminSession
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topic_setup import AGAIN_CONFIGS, ATTEMPTS_CONFIGS, CONTROL_CONFIGS, PARKED_CONFIGS
@@ -41,7 +41,24 @@ async def probe_brokers(settings: Settings) -> list[Finding]:
         rights = await read_rights(options, [*_sources(settings, names), *_internal(settings)])
     except KafkaUnavailable as exc:
         return [*found, failed("rights", str(exc))]
-    return [*found, *judge_rights(settings, rights, names)]
+    return [*found, *judge_rights(settings, rights, names), await probe_transactions(settings, options)]
+
+
+async def probe_transactions(settings: Settings, options: KafkaOptions) -> Finding:
+    """Return whether re-sends can write their transactions. The bridge itself needs none."""
+    prefix = f"{settings.group}.resend."
+    try:
+        allowed = await may_use_transactions(options, f"{prefix}doctor")
+    except KafkaUnavailable as exc:
+        remedy = (
+            "run it again in a minute; a cluster of fewer than three brokers needs"
+            " transaction.state.log.replication.factor=1"
+        )
+        return warning("transactions", f"re-sends need transactions: {str(exc).partition('; ')[0]}", remedy)
+    if allowed:
+        return ok("transactions", f"this login may describe the transactional ids {prefix}* of re-sends")
+    text = f"this login may not use transactional ids, and re-sends write with {prefix}*"
+    return warning("transactions", text, f"grant WRITE and DESCRIBE on ids with the prefix {prefix}")
 
 
 def _sources(settings: Settings, names: Collection[str]) -> list[str]:

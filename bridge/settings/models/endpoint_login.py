@@ -1,6 +1,6 @@
 """Settings of the login to an endpoint and of its TLS. Pure models.
 
-Base of ``EndpointSettings``.
+Base of ``SendingSettings``.
 """
 
 from __future__ import annotations

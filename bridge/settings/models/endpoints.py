@@ -23,7 +23,7 @@ from bridge.core.instant import instant_ms
 from bridge.core.signing import SigningKey
 from bridge.core.signing.forms import Form
 from bridge.settings.models.base import Name, Seconds, Section, Whole, mistake
-from bridge.settings.models.endpoint_login import LoginSettings
+from bridge.settings.models.batch import SendingSettings
 from bridge.settings.models.signature_failures import SignatureFailureSettings
 from bridge.settings.models.signing import SigningSettings
 from bridge.settings.models.values import (
@@ -207,7 +207,7 @@ ParkLimit = Annotated[
 ]
 
 
-class EndpointSettings(LoginSettings):
+class EndpointSettings(SendingSettings):
     """One receiver of webhooks."""
 
     events: tuple[EventPattern, ...] = Field(

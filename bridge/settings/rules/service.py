@@ -14,6 +14,7 @@ from bridge.settings.reading import shape
 from bridge.settings.reading.tree import Tree
 from bridge.settings.rules import (
     auth,
+    batches,
     egress,
     endpoints,
     receivers,
@@ -196,6 +197,7 @@ RULES: tuple[Rule, ...] = (
     *egress.RULES,
     *auth.RULES,
     *rendering.RULES,
+    *batches.RULES,
     *receivers.RULES,
     *signing.RULES,
     *tracing.RULES,

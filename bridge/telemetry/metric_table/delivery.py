@@ -34,6 +34,14 @@ TABLE: Final = (
         {"verdict": tuple(Verdict), "status": STATUS_CLASSES},
     ),
     MetricSpec(
+        "hookferry_batches_total",
+        "counter",
+        "Requests with a batch of events; `hookferry_attempts_total` counts each event of them",
+        "Divide the rate of `hookferry_attempts_total` by its rate: the events per request. If that stays far"
+        " below `batch.max_events` while the endpoint has a backlog: its events are too large, or refused.",
+        ENDPOINT,
+    ),
+    MetricSpec(
         "hookferry_signature_failures_total",
         "counter",
         "Answers that complain of the signature of the request",

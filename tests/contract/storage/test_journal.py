@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,13 @@ from structlog.testing import capture_logs
 from bridge.model import Committed, Partition
 from bridge.storage import journal as module
 from bridge.storage.journal import Journal, delete_segments
-from bridge.storage.journal_segment import JournaledCursor
+from bridge.storage.journal_segment import (
+    CursorKey,
+    JournaledCursor,
+    SegmentRow,
+    encode_declaration,
+    encode_segment,
+)
 from bridge.telemetry import events
 
 P0, P1 = Partition("orders", 0), Partition("orders", 1)
@@ -24,12 +31,29 @@ def whole(*offsets: int) -> set[tuple[int, int]]:
     return {(offset, 0) for offset in offsets}
 
 
+def begin(journal: Journal, *cursors: JournaledCursor) -> int:
+    """Begin a segment in which these cursors settle something; return its number."""
+    journal.begin_segment()
+    for cursor in cursors:
+        journal.declare(cursor)
+    return journal.segment
+
+
 def begin_journal(folder: Path, *bases: Committed | None) -> Journal:
     journal = Journal(folder)
-    journal.begin_segment(
-        [JournaledCursor("crm", Partition("orders", n), base) for n, base in enumerate(bases or (BASE,))]
+    begin(
+        journal,
+        *(JournaledCursor("crm", Partition("orders", n), base) for n, base in enumerate(bases or (BASE,))),
     )
     return journal
+
+
+def ours(*keys: CursorKey) -> Callable[[CursorKey], bool]:
+    """Return what says which cursors are of the present assignment."""
+    return set(keys).__contains__
+
+
+CRM_0, CRM_1 = ("crm", P0), ("crm", P1)
 
 
 def test_the_next_process_reads_what_settled_before_a_kill(tmp_path: Path) -> None:
@@ -70,12 +94,12 @@ def test_entries_belong_to_their_own_cursor(tmp_path: Path) -> None:
 def test_during_a_commit_entries_count_for_both_offsets_and_after_it_for_the_new_one(tmp_path: Path) -> None:
     journal, new = begin_journal(tmp_path), Committed(104, "")
     journal.record_settled(0, 101)
-    segment = journal.begin_segment([JournaledCursor("crm", P0, new)])
+    segment = begin(journal, JournaledCursor("crm", P0, new))
     journal.record_settled(0, 107)
     journaled = Journal(tmp_path).read()
     assert journaled.settled("crm", P0, BASE) == whole(101, 107), "killed before the broker accepted it"
     assert journaled.settled("crm", P0, new) == whole(101, 107), "killed just after"
-    journal.delete_before(segment)
+    journal.delete_before(segment, ours(CRM_0))
     journaled = Journal(tmp_path).read()
     assert journaled.settled("crm", P0, BASE) == set()
     assert journaled.settled("crm", P0, new) == whole(107)
@@ -84,8 +108,11 @@ def test_during_a_commit_entries_count_for_both_offsets_and_after_it_for_the_new
 def test_a_full_segment_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CAPACITY", 10)
     journal = begin_journal(tmp_path)
+    cursor = 0
     for offset in range(200, 235):
-        journal.record_settled(0, offset)
+        if not journal.record_settled(cursor, offset):
+            cursor = journal.declare(JournaledCursor("crm", P0, BASE))
+            assert journal.record_settled(cursor, offset)
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == whole(*range(200, 235))
 
 
@@ -96,7 +123,8 @@ def test_a_torn_or_damaged_segment_is_read_up_to_the_damage(tmp_path: Path) -> N
     journal.close()
     (path,) = tmp_path.glob("journal.*")
     data = bytearray(path.read_bytes())
-    start = data.index(b"\n") + 1
+    declaration = encode_declaration(0, JournaledCursor("crm", P0, BASE))
+    start = data.index(declaration) + len(declaration)
     data[start + 5 * 20 + 9] ^= 0xFF
     path.write_bytes(data)
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == whole(*range(200, 205))
@@ -113,13 +141,13 @@ def test_a_disk_that_cannot_be_written_is_logged_once_and_stops_nothing(tmp_path
     try:
         with capture_logs() as logs:
             journal = begin_journal(tmp_path)
-            journal.delete_before(journal.begin_segment([JournaledCursor("crm", P0, BASE)]))
+            journal.delete_before(begin(journal, JournaledCursor("crm", P0, BASE)), ours(CRM_0))
             journal.record_settled(0, 101)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [line["event"] for line in logs] == [events.JOURNAL_FAILED]
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == set()
-    journal.begin_segment([JournaledCursor("crm", P0, BASE)])
+    begin(journal, JournaledCursor("crm", P0, BASE))
     journal.record_settled(0, 102)
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == whole(102)
 
@@ -129,10 +157,10 @@ def test_entries_of_partitions_assigned_elsewhere_are_kept_until_these_return(tm
     first = begin_journal(tmp_path)
     first.record_settled(0, 101)
     second = Journal(tmp_path)
-    second.begin_segment([JournaledCursor("crm", P1, Committed(5, ""))])
+    begin(second, JournaledCursor("crm", P1, Committed(5, "")))
     for offset in (6, 7, 8):
         second.record_settled(0, offset)
-        second.delete_before(second.begin_segment([JournaledCursor("crm", P1, Committed(offset, ""))]))
+        second.delete_before(begin(second, JournaledCursor("crm", P1, Committed(offset, ""))), ours(CRM_1))
     journaled = second.read()
     assert journaled.settled("crm", P0, BASE) == whole(101)
     assert journaled.settled("crm", P1, Committed(5, "")) == set(), "that was committed"
@@ -146,11 +174,11 @@ def test_entries_of_a_cursor_that_returned_and_was_committed_are_deleted(tmp_pat
     first.record_settled(0, 101)
     first.record_settled(1, 9)
     second = Journal(tmp_path)
-    second.delete_before(second.begin_segment([JournaledCursor("erp", P0, None)]))
-    second.begin_segment([JournaledCursor("crm", P0, BASE)])
+    second.delete_before(begin(second, JournaledCursor("erp", P0, None)), ours(("erp", P0)))
+    begin(second, JournaledCursor("crm", P0, BASE))
     second.record_settled(0, 103)
     assert second.read().settled("crm", P0, BASE) == whole(101, 103)
-    second.delete_before(second.begin_segment([JournaledCursor("crm", P0, Committed(104, ""))]))
+    second.delete_before(begin(second, JournaledCursor("crm", P0, Committed(104, ""))), ours(CRM_0))
     journaled = second.read()
     assert journaled.settled("crm", P0, BASE) == set()
     assert journaled.settled("crm", P1, Committed(5, "")) == whole(9), "the other one is still away"
@@ -160,18 +188,18 @@ def test_entries_of_a_cursor_from_several_assignments_are_kept_together(tmp_path
     first = begin_journal(tmp_path)
     first.record_settled(0, 101)
     second = Journal(tmp_path)
-    second.delete_before(second.begin_segment([JournaledCursor("crm", P1, None)]))
-    second.begin_segment([JournaledCursor("crm", P0, BASE)])
+    second.delete_before(begin(second, JournaledCursor("crm", P1, None)), ours(CRM_1))
+    begin(second, JournaledCursor("crm", P0, BASE))
     second.record_settled(0, 103)
-    second.begin_segment([JournaledCursor("crm", P1, None)])
-    second.delete_before(second.begin_segment([JournaledCursor("crm", P1, Committed(1, ""))]))
+    begin(second, JournaledCursor("crm", P1, None))
+    second.delete_before(begin(second, JournaledCursor("crm", P1, Committed(1, ""))), ours(CRM_1))
     assert second.read().settled("crm", P0, BASE) == whole(101, 103)
 
 
 def test_kept_entries_of_cursors_that_do_not_return_expire(tmp_path: Path) -> None:
     begin_journal(tmp_path).record_settled(0, 101)
     second = Journal(tmp_path)
-    second.delete_before(second.begin_segment([JournaledCursor("crm", P1, None)]))
+    second.delete_before(begin(second, JournaledCursor("crm", P1, None)), ours(CRM_1))
     (left,) = tmp_path.glob("journal.0")
     os.utime(left, (time.time() - 3600,) * 2)
     assert second.read().settled("crm", P0, BASE) == set()
@@ -189,14 +217,40 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.glob("journal.*"))
 
 
-def test_a_commit_that_is_tried_again_unchanged_begins_no_segment(tmp_path: Path) -> None:
+def test_a_commit_after_which_nothing_settles_begins_no_segment(tmp_path: Path) -> None:
     journal, new = begin_journal(tmp_path), Committed(104, "")
     journal.record_settled(0, 101)
-    first = journal.begin_segment([JournaledCursor("crm", P0, new)])
-    assert [journal.begin_segment([JournaledCursor("crm", P0, new)]) for _ in range(100)] == [first] * 100
-    journal.record_settled(0, 107)
-    journal.delete_before(first)
+    first = journal.begin_segment()
+    assert [journal.begin_segment() for _ in range(100)] == [first] * 100
+    journal.record_settled(journal.declare(JournaledCursor("crm", P0, new)), 107)
+    journal.delete_before(first, ours(CRM_0))
     assert Journal(tmp_path).read().settled("crm", P0, new) == whole(107)
+
+
+def test_a_segment_names_only_the_cursors_that_settle_something(tmp_path: Path) -> None:
+    """A thousand endpoints in a hundred partitions are at rest, and one event settles."""
+    journal = begin_journal(tmp_path)
+    journal.record_settled(0, 101)
+    journal.close()
+    (path,) = tmp_path.glob("journal.*")
+    assert path.stat().st_size < 200
+
+
+def test_a_cursor_that_was_committed_within_a_segment_settles_for_either_commit(tmp_path: Path) -> None:
+    journal, new = begin_journal(tmp_path), Committed(104, "")
+    journal.record_settled(0, 101)
+    journal.record_settled(journal.declare(JournaledCursor("crm", P0, new)), 107)
+    for base in (BASE, new):
+        assert Journal(tmp_path).read().settled("crm", P0, base) == whole(101, 107)
+
+
+def test_a_segment_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    """It lists all cursors in its first line, and declares none later."""
+    row = SegmentRow(JournaledCursor("crm", P0, BASE), whole(101, 103))
+    (tmp_path / "journal.7").write_bytes(encode_segment([row]))
+    journal = Journal(tmp_path)
+    assert journal.read().settled("crm", P0, BASE) == whole(101, 103)
+    assert journal.begin_segment() == 8
 
 
 def test_an_hour_of_failed_commits_takes_little_space_and_forgets_nothing(tmp_path: Path) -> None:
@@ -205,7 +259,7 @@ def test_an_hour_of_failed_commits_takes_little_space_and_forgets_nothing(tmp_pa
     bases = [Committed(101 + number, f"map {number}") for number in range(200)]
     for base in bases:
         journal.record_settled(0, base.offset)
-        journal.begin_segment([JournaledCursor("crm", P0, base)])
+        begin(journal, JournaledCursor("crm", P0, base))
     assert folder_bytes(tmp_path) < 1024 * 1024, "only the current segment has its whole space"
     journaled = Journal(tmp_path).read()
     for base in (BASE, bases[0], bases[100], bases[-1]):
@@ -216,12 +270,13 @@ def test_the_number_of_segments_is_limited(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(module, "_MOST_SEGMENTS", 4)
     journal = begin_journal(tmp_path)
     for number in range(20):
-        last = journal.begin_segment([JournaledCursor("crm", P0, Committed(101 + number, ""))])
-        journal.record_settled(0, 200 + number)
+        journal.begin_segment()
+        cursor = journal.declare(JournaledCursor("crm", P0, Committed(101 + number, "")))
+        journal.record_settled(cursor, 200 + number)
     assert len([*tmp_path.glob("journal.*")]) == 4
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == whole(*range(200, 220))
-    last = journal.begin_segment([JournaledCursor("crm", P1, Committed(3, ""))])
-    journal.record_settled(0, 5)
+    last = journal.begin_segment()
+    journal.record_settled(journal.declare(JournaledCursor("crm", P1, Committed(3, ""))), 5)
     assert Journal(tmp_path).read().settled("crm", P1, Committed(3, "")) == whole(5), "other cursors"
-    journal.delete_before(last)
+    journal.delete_before(last, ours(CRM_1))
     assert len([*tmp_path.glob("journal.*")]) == 2, "the kept rows and the current segment"

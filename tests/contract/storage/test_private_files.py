@@ -43,9 +43,9 @@ async def run(folder: Path) -> None:
     state.identity()
     journal = Journal(folder)
     for number in range(3):
-        journal.begin_segment([JournaledCursor(f"crm{number}", ORDERS, BASE)])
-        journal.record_settled(0, 103)
-    journal.delete_before(3)
+        journal.begin_segment()
+        journal.record_settled(journal.declare(JournaledCursor(f"crm{number}", ORDERS, BASE)), 103)
+    journal.delete_before(3, {("crm2", ORDERS)}.__contains__)
     index.claim(ORDERS, [Claim(1, 2, 50)], 51, 1)
     index.flush()
     modes = {path.name: mode(path) for path in folder.iterdir()}

@@ -46,8 +46,8 @@ class Run:
 
     def write(self) -> None:
         """Settle offset 103 and remember the key of offset 50."""
-        self._journal.begin_segment([JournaledCursor("crm", ORDERS, BASE)])
-        self._journal.record_settled(0, 103)
+        self._journal.begin_segment()
+        self._journal.record_settled(self._journal.declare(JournaledCursor("crm", ORDERS, BASE)), 103)
         self._index.claim(ORDERS, [Claim(1, 2, 50)], 51, 1)
 
     def settled(self) -> set[tuple[int, int]]:

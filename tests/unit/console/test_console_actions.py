@@ -19,6 +19,7 @@ from bridge.console.views import AttemptQuery, Done
 from bridge.errors import ActionRefused, KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.settings import Settings
+from bridge.wiring.audit import audit_record
 from bridge.wiring.replay_plan import ReplayRequest
 from tests.support.console_store import store_control
 from tests.support.settings_example import VALID
@@ -44,17 +45,27 @@ class Topic:
 
 
 class Jobs:
-    """The part that starts re-sends: it counts them, and writes its own audit."""
+    """The part that starts re-sends: it counts them, and writes its own audit and the receipt.
 
-    def __init__(self) -> None:
+    With ``is_killed``, the process ends after that, before anyone gets an answer.
+    """
+
+    def __init__(self, topic: Topic) -> None:
         self.started = 0
+        self.is_killed = False
+        self._topic = topic
 
-    async def resend_all(self, *_: Any, **__: Any) -> Done:
+    async def resend_all(self, *given: Any, **__: Any) -> Done:
         self.started += 1
         await asyncio.sleep(0)
-        return Done("begun", job=f"job-{self.started}")
+        done = Done("begun", job=f"job-{self.started}")
+        for change in given[-1](done):
+            await self._topic.write(None, "", audit_record(change))
+        if self.is_killed:
+            raise asyncio.CancelledError
+        return done
 
-    resend = replay = resend_all
+    resend = replay = set_state = resend_all
 
 
 @pytest.fixture
@@ -124,7 +135,7 @@ async def test_a_key_of_another_change_is_refused(topic: Topic, restart: bool) -
 
 
 async def test_two_requests_with_one_key_at_once_start_one_job(topic: Topic) -> None:
-    actions, jobs = build(topic), Jobs()
+    actions, jobs = build(topic), Jobs(topic)
     actions._jobs = jobs  # type: ignore[assignment]
     keyed = ANN._replace(key="k1")
     query = AttemptQuery(endpoint="crm")
@@ -142,7 +153,7 @@ async def test_two_requests_with_one_key_at_once_start_one_job(topic: Topic) -> 
 
 async def test_a_key_of_a_start_with_other_options_is_refused(topic: Topic) -> None:
     actions = build(topic)
-    actions._jobs = Jobs()  # type: ignore[assignment]
+    actions._jobs = Jobs(topic)  # type: ignore[assignment]
     query, request = AttemptQuery(endpoint="crm"), ReplayRequest("crm", 0)
     starts: tuple[tuple[Callable[[Who], Awaitable[Done]], Callable[[Who], Awaitable[Done]]], ...] = (
         (
@@ -163,6 +174,31 @@ async def test_a_key_of_a_start_with_other_options_is_refused(topic: Topic) -> N
         assert await start(keyed) == await start(keyed)
         with pytest.raises(ActionRefused, match="another change"):
             await other(keyed)
+
+
+STARTS: dict[str, Callable[[StoreActions, Who], Awaitable[Done]]] = {
+    "one": lambda actions, who: actions.resend("0:1:2", who, new_id=True),
+    "many": lambda actions, who: actions.resend_all(AttemptQuery(endpoint="crm"), who, rate_per_s=5.0),
+    "replay": lambda actions, who: actions.replay(ReplayRequest("crm", 0, types=("Loan*",)), who),
+    "cancel": lambda actions, who: actions.cancel_job("job-1", who),
+}
+
+
+@pytest.mark.parametrize("start", STARTS.values(), ids=STARTS)
+async def test_a_console_that_is_killed_before_it_answers_does_nothing_twice(
+    topic: Topic, start: Callable[[StoreActions, Who], Awaitable[Done]]
+) -> None:
+    actions, jobs = build(topic), Jobs(topic)
+    actions._jobs = jobs  # type: ignore[assignment]
+    keyed, jobs.is_killed = ANN._replace(key="k1"), True
+    with pytest.raises(asyncio.CancelledError):
+        await start(actions, keyed)
+    again = build(topic)
+    again._jobs = jobs  # type: ignore[assignment]
+    assert await start(again, keyed) == Done("begun", job="job-1")
+    assert jobs.started == 1
+    with pytest.raises(ActionRefused, match="another change"):
+        await again.switch_endpoint(name_of(again), False, keyed)
 
 
 async def test_what_failed_can_be_tried_again_with_the_same_key(topic: Topic) -> None:

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from bridge.core.fetch_pace import GATHER_S, MUCH_BYTES, FetchPace
+import pytest
+
+from bridge.core.fetch_pace import BATCH_RECORDS, FULL_RECORDS, GATHER_S, FetchPace
+
+
+def steady(records_per_s: float, seconds: float = 1.0) -> tuple[float, float]:
+    """Fetch a steady stream; return the fetches per second and the longest pause of the second half."""
+    pace, now, longest, fetches, taken = FetchPace(), 100.0, 0.0, 0, 0
+    while now < 100.0 + seconds:
+        pace.sent(now)
+        fetches += now >= 100.0 + seconds / 2
+        now += 0.0005  # until the broker has answered with what came meanwhile
+        written = int((now - 100.0) * records_per_s)
+        pace.received(written - taken)
+        taken = written
+        wait_s = max(0.0, pace.wait_s(now))
+        if now >= 100.0 + seconds / 2:
+            longest = max(longest, wait_s)
+        now += wait_s
+    return fetches / (seconds / 2), longest
 
 
 def test_the_first_fetch_is_sent_at_once() -> None:
@@ -12,30 +31,55 @@ def test_the_first_fetch_is_sent_at_once() -> None:
 def test_a_fetch_that_was_answered_with_little_is_followed_by_the_next_after_a_pause() -> None:
     pace = FetchPace()
     pace.sent(10.0)
-    pace.received(MUCH_BYTES - 1)
+    pace.received(1)
     assert pace.wait_s(10.001) > 0
-    assert pace.wait_s(10.0 + GATHER_S) <= 0
+    assert pace.wait_s(10.0 + GATHER_S + 1e-9) <= 0
 
 
 def test_the_pause_counts_from_the_sending_so_that_a_record_after_a_silence_delays_no_other() -> None:
     pace = FetchPace()
     pace.sent(10.0)
-    pace.received(100)  # a quarter of a second later
+    pace.received(1)  # a quarter of a second later
     assert pace.wait_s(10.25) <= 0
 
 
 def test_a_backlog_is_fetched_without_a_pause_and_its_end_with_one() -> None:
-    pace = FetchPace()
-    pace.sent(10.0)
-    pace.received(MUCH_BYTES)
-    assert pace.wait_s(10.001) <= 0
-    pace.sent(10.001)
-    pace.received(10)
-    assert pace.wait_s(10.002) > 0
+    pace, now = FetchPace(), 10.0
+    for _ in range(20):
+        pace.sent(now)
+        pace.received(FULL_RECORDS)
+        assert pace.wait_s(now) <= 0
+        now += 0.001
+    for _ in range(20):
+        pace.sent(now)
+        now += GATHER_S
+    assert pace.wait_s(now - GATHER_S / 2) > 0
 
 
-def test_no_pause_is_longer_than_the_limit() -> None:
-    pace = FetchPace()
-    for at in range(100):
-        pace.sent(at / 1000)
-        assert pace.wait_s(at / 1000) <= GATHER_S + 1e-9
+@pytest.mark.parametrize("events_per_s", [100, 500, 700])
+def test_a_trickle_costs_at_most_a_hundred_fetches_per_second(events_per_s: int) -> None:
+    fetches, longest = steady(events_per_s)
+    assert fetches <= 1 / GATHER_S + 2
+    assert longest <= GATHER_S
+
+
+@pytest.mark.parametrize("events_per_s", [1_000, 2_000, 4_000, 6_000])
+def test_a_stream_waits_until_a_batch_has_come_and_no_longer(events_per_s: int) -> None:
+    fetches, longest = steady(events_per_s)
+    assert longest <= 1.2 * BATCH_RECORDS / events_per_s
+    assert fetches <= 1.3 * events_per_s / BATCH_RECORDS + 2
+
+
+def test_a_flood_is_never_paused() -> None:
+    assert steady(100_000)[1] == 0
+
+
+def test_fetches_to_several_brokers_at_one_instant_count_as_one_stream() -> None:
+    pace, now = FetchPace(), 10.0
+    for _ in range(100):
+        pace.sent(now)
+        for _ in range(3):
+            pace.received(1)
+        pace.sent(now)
+        assert pace.wait_s(now) == pytest.approx(GATHER_S)
+        now += GATHER_S

@@ -11,7 +11,13 @@ from aiokafka.protocol.fetch import FetchRequest, FetchRequest_v10, FetchRequest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.kafka.aiokafka_patches.fetch_codec import FetchResponse, FetchV11, LeanFetchRequest
+from bridge.kafka.aiokafka_patches.fetch_codec import (
+    FetchResponse,
+    FetchV11,
+    LeanFetchRequest,
+    count_records,
+)
+from tests.support.record_batches import RawBatch, RawRecord
 
 INT16, INT32 = st.integers(-(2**15), 2**15 - 1), st.integers(-(2**31), 2**31 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -66,3 +72,18 @@ def test_a_response_that_is_cut_off_is_refused(missing: int) -> None:
 )
 def test_an_older_broker_gets_the_request_of_aiokafka(versions: tuple[int, int], kind: type) -> None:
     assert type(LeanFetchRequest(50, 1, 100, 1, [("orders", [(0, 7, 100)])]).prepare({1: versions})) is kind
+
+
+@pytest.mark.parametrize("codec", [0, 1, 3])
+def test_the_records_of_a_response_are_counted_without_unpacking_them(codec: int) -> None:
+    data = b"".join(RawBatch(9, [RawRecord()] * size, codec=codec).pack() for size in (1, 2, 4))
+    assert count_records(data, 100) == 7
+    assert count_records(data, 3) == 3
+    assert count_records(data[:-9], 100) == 7, "the last batch is cut off"
+    assert count_records(b"", 100) == 0
+    assert count_records(b"cut off", 100) == 1
+
+
+@given(st.binary(max_size=300), st.integers(1, 20))
+def test_damaged_batches_are_counted_as_something(data: bytes, most: int) -> None:
+    assert count_records(data, most) in range(int(bool(data)), most + 1)

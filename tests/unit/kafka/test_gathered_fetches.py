@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.protocol.fetch import FetchRequest
 
-from bridge.core.fetch_pace import GATHER_S, MUCH_BYTES
+from bridge.core.fetch_pace import FULL_RECORDS, GATHER_S
 from bridge.kafka.aiokafka_patches.failing_fetches import CarefulFetcher
 from tests.support.record_batches import RawBatch, RawRecord
 from tests.support.simulated import simulated
@@ -20,7 +20,10 @@ PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
 
 
 class FakeBroker:
-    """Two brokers: the first leads partitions 0 and 1, the second 2. ``log`` has one record per entry."""
+    """Two brokers: the first leads partitions 0 and 1, the second partition 2.
+
+    Once ``written`` is set, partition 0 has a record at each offset, ``size`` of them in a batch.
+    """
 
     def __init__(self, size: int = 1) -> None:
         self.requests: list[tuple[float, int, FetchRequest]] = []
@@ -32,10 +35,13 @@ class FakeBroker:
 
     async def send(self, node_id: int, request: FetchRequest) -> Any:
         self.requests.append((self._loop.time(), node_id, request))
-        if node_id or not self.written.is_set():
-            await self.written.wait() if not node_id else await asyncio.sleep(3600)
+        try:
+            async with asyncio.timeout(request._max_wait_ms / 1000):
+                await (asyncio.Event() if node_id else self.written).wait()
+        except TimeoutError:
+            return SimpleNamespace(API_VERSION=11, topics=[])
         (offset,) = [row[1] for _, rows in request.topics for row in rows if row[0] == 0] or [None]
-        batch = RawBatch(offset or 0, [RawRecord(b"v" * self._size)]).pack()
+        batch = RawBatch(offset or 0, [RawRecord()] * self._size).pack()
         rows = [(0, 0, 10**6, 10**6, 0, [], -1, batch)] if offset is not None else []
         return SimpleNamespace(API_VERSION=11, topics=[("orders", rows)])
 
@@ -74,11 +80,11 @@ async def test_a_trickle_is_fetched_in_steps_of_the_pause() -> None:
 
 @simulated
 async def test_a_backlog_is_fetched_without_pauses() -> None:
-    broker = FakeBroker(size=MUCH_BYTES)
+    broker = FakeBroker(size=FULL_RECORDS)
     fetcher, _ = started(broker)
     broker.written.set()
     began = asyncio.get_running_loop().time()
-    await read(fetcher, 20)
+    await read(fetcher, 20 * FULL_RECORDS)
     assert asyncio.get_running_loop().time() - began < GATHER_S
     await fetcher.close()
 
@@ -117,4 +123,32 @@ async def test_a_reader_outside_the_group_lets_no_broker_wait_longer_than_it_set
     fetcher, _ = started(broker, complete_wait_ms=0)
     await asyncio.sleep(1)
     assert {request._max_wait_ms for _, _, request in broker.requests} == {50}
+    await fetcher.close()
+
+
+@simulated
+async def test_an_idle_consumer_asks_each_broker_only_when_the_last_question_has_ended() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker, complete_wait_ms=500)
+    await asyncio.sleep(10.1)
+    assert [len(broker.times(node)) for node in (0, 1)] == [21, 21]
+    await fetcher.close()
+
+
+@simulated
+async def test_a_partition_that_is_resumed_is_asked_for_within_the_short_wait() -> None:
+    broker = FakeBroker()
+    fetcher, subscriptions = started(broker)
+    state = subscriptions.subscription.assignment.state_value(PARTITIONS[1])
+    state.pause()
+    await asyncio.sleep(1)
+    state.resume()
+    resumed_at = asyncio.get_running_loop().time()
+    await asyncio.sleep(1)
+    asked = [
+        at
+        for at, _, request in broker.requests
+        if any(row[0] == 1 for _, rows in request.topics for row in rows)
+    ]
+    assert min(asked) <= resumed_at + 0.051
     await fetcher.close()

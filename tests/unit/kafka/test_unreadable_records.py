@@ -221,6 +221,7 @@ def test_messages_of_old_brokers_are_read_and_a_damaged_one_is_one_record() -> N
     broken[-1] ^= 1
     got = read(legacy(0, b"a", magic=0), bytes(broken), legacy(2, b"c", codec=1), legacy(3, b"d"), end=4)
     assert (got.values, got.damaged) == ([b"a", b"d"], [(1, 2), (2, 3)])
+    assert got.records[0].timestamp_ms == -1, "the oldest messages have none"
 
 
 def test_a_transaction_marker_that_cannot_be_read_ends_its_transaction() -> None:

@@ -48,6 +48,7 @@ async def test_catch_ups_log_an_unavailable_broker_once_per_minute_in_all() -> N
             accept=nothing,
             main_at=lambda _: 5,
             attached=lambda _: None,
+            ended=lambda: None,
             outage=outage,
             wake=asyncio.Event(),
         )

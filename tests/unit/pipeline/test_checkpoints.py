@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from random import Random
 
 import pytest
@@ -60,6 +60,7 @@ class Stage:
 
     def __init__(self, *, window: int = 100, window_bytes: int = 1000, **starts: str) -> None:
         self.done: list[str] = []
+        self.at_flush: Callable[[], object] = lambda: None
         self.lease = True
         self.offsets = FakeOffsets()
         self.member = FakeReader(Log())
@@ -105,6 +106,7 @@ class Stage:
 
     async def _flush(self) -> None:
         self.done.append("flush")
+        self.at_flush()
 
     async def load(self, bounds: dict[Partition, tuple[int, int]] = BOUNDS) -> dict[str, Cursor]:
         """Begin an assignment; the cursors of its first partition."""
@@ -153,11 +155,11 @@ async def test_what_settles_while_the_history_is_written_is_committed_with_the_n
     cursor.advance(12)
     cursor.settle(11, 1)
 
-    async def settle_meanwhile() -> None:
+    def settle_meanwhile() -> None:
         if cursor.unsettled:
             cursor.settle(10, 1)
 
-    stage.checkpoints._flush = settle_meanwhile
+    stage.at_flush = settle_meanwhile
     await stage.checkpoints.commit()
     assert stage.offsets.at("crm") == 10, "it settled after the history was flushed"
     await stage.checkpoints.commit()

@@ -99,6 +99,7 @@ async def test_a_reader_that_waits_for_records_keeps_no_batch() -> None:
         accept=accept,
         main_at=lambda _: 10,
         attached=lambda _: None,
+        ended=lambda: None,
         outage=OutageBackoff(),
         wake=asyncio.Event(),
     )

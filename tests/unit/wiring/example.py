@@ -56,6 +56,12 @@ def example(folder: Path) -> dict[str, Any]:
         "sources": {name: _source(name, folder) for name in MAX_VALUE_BYTES},
         "endpoints": {
             "crm": _crm(),
+            "many": {
+                "url": "https://many.test/hooks",
+                "batch": {"max_events": 19, "max_bytes": 70_019, "max_wait_s": 0.19, "as": "ndjson"},
+                "compress": "zstd",
+                "compress_above_bytes": 1919,
+            },
             "file": {
                 "url": "https://file.test/hooks",
                 "body": {"template_file": str(folder / "body.txt"), "content_type": "text/plain"},

@@ -46,6 +46,7 @@ from bridge.wiring.kafka import (
 )
 from tests.support.fake_producer import FakeProducer
 from tests.support.parts import part, parts
+from tests.unit.wiring.batch_reads import BATCH_READS
 from tests.unit.wiring.built import (
     Built,
     Read,
@@ -160,6 +161,7 @@ READS: dict[str, tuple[Any, Read]] = {
     **LOGIN_READS,
     **CONSOLE_READS,
     **NETWORK_READS,
+    **BATCH_READS,
     "endpoints.method": ("PUT", lambda b: read_rendered(b).method),
     "endpoints.body": (b'"type":"Created"', lambda b: read_rendered(b, "thin").body[1:17]),
     "endpoints.body.template": (b"inline Created", lambda b: read_rendered(b).body),

@@ -1,0 +1,214 @@
+"""Steps 7 to 10 for a batch: one attempt to deliver several events to one endpoint in one request.
+
+Invariant: each event has its own judgement, and of the events of one lane, none is judged as delivered after
+one that is not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from bridge.core.batches import FOLLOWS, NAMED, BatchLimits, batch_id, failed_events, smaller
+from bridge.core.verdict import Judgement, judge
+from bridge.errors import DecodeError, FilterError, RenderError, TransportError
+from bridge.model import Request, Response, Verdict
+from bridge.pipeline.attempt import EndpointClient, PlanRetry
+from bridge.pipeline.attempt_log import Outcome, Target
+from bridge.pipeline.attempt_trace import OpenSpan
+from bridge.pipeline.batch_queue import Batch
+from bridge.pipeline.lane_queue import UNBOUNDED, Batching, Delivery
+from bridge.pipeline.shown_reason import without_secrets
+from bridge.rendering import Headers, Rendered
+from bridge.rendering.batch import BatchForm
+from bridge.rendering.compression import THREAD_BYTES
+
+PlanRetries = Callable[[Batch, list[Judgement]], list[Judgement]]
+"""Plan what follows each failed event that is the first one of its lane; see ``PlanRetry``."""
+
+
+class BatchResult(NamedTuple):
+    """The judgement of each event. With ``is_split``, they are tried again at once, in smaller batches."""
+
+    judgements: list[Judgement]
+    is_split: bool
+
+
+class BatchClient(EndpointClient):
+    """Makes the attempts of an endpoint that gets several events in one request.
+
+    ``form`` joins the events, and ``limits`` bound a request. The signature is one over the body, with the id
+    of the batch. The history has an entry for each event, with that event's own body.
+    """
+
+    def __init__(self, target: Target, *, form: BatchForm, limits: BatchLimits, **others: Any) -> None:
+        """``others``: as for ``EndpointClient``."""
+        super().__init__(target, **others)
+        self.form = form
+        self.limits = limits
+
+    def prepare(self, delivery: Delivery) -> tuple[Rendered, bytes]:
+        """Return the event's own request, and its part of a batch.
+
+        Raises ``DecodeError``, ``FilterError`` and ``RenderError``.
+        """
+        event = delivery.event
+        if delivery.fault is not None:
+            raise delivery.fault
+        resend = event.resend
+        renderer = self._renderer if resend is None or resend.stored is None else self._stored
+        rendered = renderer.render(event)
+        if not event.is_fresh:
+            event.rendered = None
+        return rendered, self.form.item(event.webhook_id, rendered.body)
+
+    async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
+        """Send a batch of this event alone; see ``EndpointClient.attempt``."""
+        try:
+            rendered, item = self.prepare(delivery)
+        except (DecodeError, FilterError, RenderError) as exc:
+            delivery.attempts += 1
+            delivery.status, delivery.later = 0, None
+            return self._unrenderable(delivery, exc)
+        batch = Batch(1)
+        batch.add(delivery, rendered, item)
+
+        def plan(_: Batch, judgements: list[Judgement]) -> list[Judgement]:
+            (judgement,) = judgements
+            return [plan_retry(delivery, judgement)] if judgement.verdict is Verdict.AGAIN else judgements
+
+        return (await self.attempt_batch(batch, plan)).judgements[0]
+
+    async def attempt_batch(self, batch: Batch, plan_retries: PlanRetries) -> BatchResult:
+        """Send the events once, in one request, and judge the answer for each of them.
+
+        Nothing is awaited before the gate counts the request as sent.
+        """
+        for delivery in batch.deliveries:
+            delivery.attempts += 1
+            delivery.status, delivery.later = 0, None
+        clock, gate = self._clock, self._gate
+        at, began = clock.time(), clock.monotonic()
+        spans = self._begin_spans(batch)
+        number = gate.sent(began)
+        answer: Response | TransportError
+        try:
+            try:
+                request = await self._request(batch, int(at))
+                answer = await self._transport.send(request, self._target.timeout_s)
+            except TransportError as exc:
+                answer = exc
+            now = clock.monotonic()
+            outcome = Outcome(answer, at, now - began)
+            judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
+        except BaseException:
+            gate.abandoned(number)
+            raise
+        gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
+        if gate.slowed or self._limit_log.slowed:
+            self._limit_log.note()
+        result = self._judge_each(batch, outcome, judgement)
+        if not result.is_split:
+            result = BatchResult(plan_retries(batch, result.judgements), is_split=False)
+        self._record(batch, request, outcome, result.judgements, spans)
+        return result
+
+    async def _request(self, batch: Batch, at_s: int) -> Request:
+        """Return the request of a batch; its parts are joined, and forgotten."""
+        body = self.form.join(batch.items)
+        batch.items.clear()
+        coding: Headers = ()
+        if self._compression is not None:
+            if len(body) > THREAD_BYTES:
+                coding, body = await asyncio.to_thread(self._compression.of, body)
+            else:
+                coding, body = self._compression.of(body)
+        method, url, *_ = batch.rendered[0]
+        signature = self._signer.headers(batch_id(batch.webhook_ids), at_s, body, method, url)
+        return self._target.request(Rendered(method, url, self.form.headers, body), coding + signature)
+
+    def _judge_each(self, batch: Batch, outcome: Outcome, judgement: Judgement) -> BatchResult:
+        """Return the judgement of each event. A refusal of several says nothing about one of them."""
+        number, is_split = len(batch.deliveries), False
+        if number == 1 and judgement.kind != "ok":
+            return BatchResult([self._failed(batch.deliveries[0], outcome, judgement)], is_split)
+        accepted = judgement.verdict is Verdict.DELIVERED or judgement.kind == "ok"
+        if accepted and isinstance(outcome.answer, Response):
+            named = failed_events(outcome.answer, batch.webhook_ids)
+            if not isinstance(named, Judgement):
+                return BatchResult(self._failed_alone(batch, named, judgement), is_split)
+            judgement = named
+        if judgement.verdict is Verdict.PARK:
+            is_split = True
+            reason = f"{judgement.reason} (in a batch of {number} events, which are tried in smaller ones)"
+            judgement = judgement._replace(verdict=Verdict.AGAIN, reason=reason, counts=False)
+        return BatchResult(self._failed_together(batch, outcome, judgement, is_split), is_split)
+
+    def _failed_together(
+        self, batch: Batch, outcome: Outcome, judgement: Judgement, is_split: bool
+    ) -> list[Judgement]:
+        """Return the judgements of a request that failed as a whole. It counts for the head of each lane."""
+        answer, ended_at = outcome.answer, outcome.at + outcome.duration_s
+        judgement = without_secrets(
+            judgement, answer, lambda shown: judge(shown, ended_at, self._own_verdict, self._retry_on)
+        )
+        if isinstance(answer, Response):
+            if self._signatures is not None:
+                self._signatures.examine(answer)
+            for delivery in batch.deliveries:
+                delivery.status = answer.status
+        most = smaller(len(batch.deliveries))
+        judgements, follows = [], judgement._replace(counts=False)
+        for deliveries in batch.by_lane():
+            judgements += [judgement, *[follows] * (len(deliveries) - 1)]
+            if is_split:
+                for delivery in deliveries:
+                    delivery.batching = Batching(most, delivery.ends_lane)
+        return judgements
+
+    def _failed_alone(self, batch: Batch, failed: frozenset[int], accepted: Judgement) -> list[Judgement]:
+        """Return the judgements after a 2xx that names failed events, or none.
+
+        What follows a failed event in its lane is sent again after it, also if the receiver accepted it.
+        """
+        if not failed:
+            return [accepted] * len(batch.deliveries)
+        judgements: list[Judgement] = []
+        for deliveries in batch.by_lane():
+            judgement = accepted
+            for delivery in deliveries:
+                if judgement is not accepted:
+                    judgement = FOLLOWS
+                elif len(judgements) in failed:
+                    judgement = NAMED
+                    most = UNBOUNDED if delivery.batching is None else delivery.batching.most
+                    delivery.batching = Batching(most, ends_lane=True)
+                judgements.append(judgement)
+        return judgements
+
+    def _begin_spans(self, batch: Batch) -> list[OpenSpan]:
+        """Begin a span for each event, in its own trace. The request cannot continue one of them."""
+        tracer = self._tracer
+        return [] if tracer is None else [tracer.begin(delivery.event) for delivery in batch.deliveries]
+
+    def _record(
+        self,
+        batch: Batch,
+        request: Request,
+        outcome: Outcome,
+        judgements: Sequence[Judgement],
+        spans: Sequence[OpenSpan],
+    ) -> None:
+        """Keep an entry for each event: its own body, and the headers of the request."""
+        method, url, headers, _ = request
+        headers = headers[len(self.form.headers) :]
+        for place, (delivery, rendered, judgement) in enumerate(
+            zip(batch.deliveries, batch.rendered, judgements, strict=True)
+        ):
+            own = Request(method, url, rendered.headers + headers, rendered.body)
+            event, number, of = delivery.event, delivery.attempts, outcome
+            if spans and self._tracer is not None:
+                of = outcome._replace(trace_id=spans[place].trace_id)
+                self._tracer.end(spans[place], event, number, own, of, judgement)
+            delivery.later = self._log.record(event, number, own, of, judgement, len(rendered.headers))

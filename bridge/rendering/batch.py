@@ -1,0 +1,80 @@
+"""Join the bodies of several events into the body of one request.
+
+Each event is one JSON object: its own body, and as the first member the ``webhook-id`` that it is sent with.
+So a receiver can drop a repeated event, whatever other events are in the request with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import orjson
+
+from bridge.errors import RenderError
+from bridge.rendering import CONTENT_TYPE, Headers
+
+BatchKind = Literal["array", "object", "ndjson"]
+BATCH_KINDS: tuple[BatchKind, ...] = ("array", "object", "ndjson")
+MEMBER = "webhook_id"
+CLOUDEVENTS_MEMBER = "webhookid"
+"""An attribute of a CloudEvent has lower-case letters and digits only (CloudEvents 1.0, 3.1)."""
+_EVENTS = "events"
+_NOT_AN_OBJECT = "the body is not a JSON object, so it cannot be one event of a batch; render one"
+
+
+class BatchForm:
+    """How an endpoint gets several events: as a JSON array, as an object with a list, or as lines of JSON."""
+
+    def __init__(self, kind: BatchKind, *, cloudevents: bool = False) -> None:
+        """``cloudevents``: each body is a CloudEvent in JSON, and an array of them has a type of its own."""
+        self.kind = kind
+        self._member = CLOUDEVENTS_MEMBER if cloudevents else MEMBER
+        self._quoted = orjson.dumps(self._member)
+        content_type = CONTENT_TYPE
+        if kind == "ndjson":
+            content_type = b"application/x-ndjson"
+        elif kind == "array" and cloudevents:
+            content_type = b"application/cloudevents-batch+json"  # CloudEvents 1.0, HTTP binding 3.3
+        self.headers: Headers = ((b"content-type", content_type),)
+        self._open, self._between, self._close = {
+            "array": (b"[", b",", b"]"),
+            "object": (b'{"%s":[' % _EVENTS.encode(), b",", b"]}"),
+            "ndjson": (b"", b"\n", b"\n"),
+        }[kind]
+
+    def item(self, webhook_id: str, body: bytes) -> bytes:
+        """Return an event as it is in a batch. Raises ``RenderError`` for a body that cannot be in one."""
+        inside = body.strip()
+        if not (inside.startswith(b"{") and inside.endswith(b"}")):
+            raise RenderError(_NOT_AN_OBJECT)
+        if self.kind == "ndjson" and (b"\n" in inside or b"\r" in inside):
+            inside = inside.replace(b"\r", b" ").replace(b"\n", b" ")  # strings in JSON have no line breaks
+        if self._quoted in inside and self._has_member(inside, webhook_id):
+            return inside
+        rest = inside[1:].lstrip()
+        comma = b"" if rest.startswith(b"}") else b","
+        return b'{%b:"%b"%b%b' % (self._quoted, webhook_id.encode("ascii"), comma, rest)
+
+    def _has_member(self, body: bytes, webhook_id: str) -> bool:
+        """Return True if the event contains its id already. Raises ``RenderError`` for another value."""
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as exc:
+            raise RenderError(f"the body is not JSON that can be one event of a batch: {exc.msg}") from exc
+        if self._member not in document:
+            return False
+        if document[self._member] != webhook_id:
+            raise RenderError(
+                f"the body has a member {self._member} with another value; give it another name"
+            )
+        return True
+
+    def join(self, items: Sequence[bytes]) -> bytes:
+        """Return the body of a request with these events."""
+        return self._open + self._between.join(items) + self._close
+
+    @property
+    def frame_bytes(self) -> int:
+        """Return what a body has besides its events and one byte between them."""
+        return len(self._open) + len(self._close)

@@ -1,0 +1,68 @@
+"""What batches bring: ``python -m tests.bench.batches``.
+
+A backlog for a receiver that answers after 5 ms, in turns with one event per request and with up to 100.
+Prints events per second and microseconds of CPU of the bridge per event, of each run and the medians. Exits
+with 1 if an event is missing, repeated or out of order.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.scenarios import SECRET
+from tests.support.batch_sink import BatchSink
+from tests.support.bridge_process import BridgeProcess, plain_config
+from tests.support.kafka import RealKafka
+from tests.support.produce import outbox_events, produce
+
+EVENTS = 30_000
+ENTITIES = 1_000
+DELAY_S = 0.005
+TURNS = 3
+KINDS: dict[str, dict[str, Any]] = {"single": {}, "batches": {"batch": {"max_events": 100}}}
+
+
+def run(
+    kafka: RealKafka, topic: str, folder: Path, name: str, endpoint: dict[str, Any]
+) -> tuple[float, float]:
+    """Return events per second and CPU per event (µs), between the first and the last tenth."""
+    with BatchSink(delay_s=DELAY_S) as sink:
+        settings = {"crm": {"url": sink.url, "secrets": [SECRET], **endpoint}}
+        config = plain_config(kafka.bootstrap, topic, settings, group=name)
+        config["log"] = {"level": "info", "format": "json", "attempts": "all"}
+        samples: list[tuple[int, float, float]] = []
+        with BridgeProcess(config, folder / name) as bridge:
+            while len(sink.accepted) < EVENTS:
+                time.sleep(0.02)
+                samples.append((len(sink.accepted), time.monotonic(), bridge.cpu_s()))
+        if sink.misordered() or sink.repeats:
+            sys.exit(f"{name}: {len(sink.misordered())} out of order, {sink.repeats} repeated")
+    first = next(sample for sample in samples if sample[0] >= EVENTS * 0.1)
+    last = next(sample for sample in samples if sample[0] >= EVENTS * 0.9)
+    events = last[0] - first[0]
+    return events / (last[1] - first[1]), (last[2] - first[2]) / events * 1e6
+
+
+def main() -> None:
+    """Print the figures."""
+    figures: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    with tempfile.TemporaryDirectory() as folder, RealKafka() as kafka:
+        topic = kafka.fresh_topic("bench", 4)
+        produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=ENTITIES))
+        for turn in range(TURNS):
+            for kind, endpoint in KINDS.items():
+                rate, cpu_us = run(kafka, topic, Path(folder), f"{kind}-{turn}", endpoint)
+                figures[kind].append((rate, cpu_us))
+                print(f"{kind:<8} {rate:8,.0f} events/s {cpu_us:6.0f} µs of CPU per event", flush=True)
+    for kind, runs in figures.items():
+        rate, cpu_us = (statistics.median(column) for column in zip(*runs, strict=True))
+        print(f"median of {kind:<8} {rate:8,.0f} events/s {cpu_us:6.0f} µs of CPU per event")
+
+
+if __name__ == "__main__":
+    main()

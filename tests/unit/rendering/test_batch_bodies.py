@@ -1,0 +1,82 @@
+"""The bodies of several events: each form, the id of each event, and what cannot be in a batch."""
+
+from __future__ import annotations
+
+import json
+import zlib
+
+import cramjam
+import pytest
+
+from bridge.errors import RenderError
+from bridge.rendering.batch import BATCH_KINDS, BatchForm
+from bridge.rendering.compression import Compression
+from tests.support.batch_receiver import read_events
+
+
+def joined(form: BatchForm, *bodies: bytes) -> bytes:
+    """Return the body with these events, whose ids are evt_0, evt_1 and so on."""
+    return form.join([form.item(f"evt_{place}", body) for place, body in enumerate(bodies)])
+
+
+@pytest.mark.parametrize("kind", BATCH_KINDS)
+def test_each_event_is_its_own_body_with_its_id_in_front(kind: str) -> None:
+    form = BatchForm(kind)  # type: ignore[arg-type]  # one of the three
+    body = joined(form, b'{"a":1}', b" { } ", b'{"b": {"webhook_id": "x"}}')
+    assert read_events(body) == [
+        {"webhook_id": "evt_0", "a": 1},
+        {"webhook_id": "evt_1"},
+        {"webhook_id": "evt_2", "b": {"webhook_id": "x"}},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "wanted"),
+    [
+        (BatchForm("array"), b"application/json"),
+        (BatchForm("object"), b"application/json"),
+        (BatchForm("ndjson"), b"application/x-ndjson"),
+        (BatchForm("array", cloudevents=True), b"application/cloudevents-batch+json"),
+    ],
+)
+def test_the_content_type_is_that_of_the_form(form: BatchForm, wanted: bytes) -> None:
+    assert form.headers == ((b"content-type", wanted),)
+
+
+def test_the_id_of_a_cloudevent_is_an_attribute_with_a_valid_name() -> None:
+    (event,) = json.loads(joined(BatchForm("array", cloudevents=True), b'{"specversion":"1.0"}'))
+    assert event == {"webhookid": "evt_0", "specversion": "1.0"}
+
+
+def test_an_event_of_several_lines_is_one_line_of_ndjson() -> None:
+    body = joined(BatchForm("ndjson"), b'{\n "a": "x\\ny",\r\n "b": 2\n}', b'{"c":3}')
+    assert body.count(b"\n") == 2
+    assert read_events(body)[0] == {"webhook_id": "evt_0", "a": "x\ny", "b": 2}
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'"text"', b"1", b"null", b"{", b"text", b"\x00"])
+def test_a_body_that_is_no_object_cannot_be_in_a_batch(body: bytes) -> None:
+    with pytest.raises(RenderError, match="not a JSON object"):
+        BatchForm("array").item("evt_0", body)
+
+
+def test_an_event_cannot_pass_for_another_one() -> None:
+    """Data with a member of that name would otherwise win over the id in most parsers."""
+    form = BatchForm("array")
+    with pytest.raises(RenderError, match="a member webhook_id with another value"):
+        form.item("evt_0", b'{"webhook_id":"evt_1","a":1}')
+    assert json.loads(form.item("evt_0", b'{"a":1,"webhook_id":"evt_0"}')) == {"a": 1, "webhook_id": "evt_0"}
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_body_is_compressed_only_above_the_size(coding: str) -> None:
+    compression = Compression(coding, 100)  # type: ignore[arg-type]  # one of the two
+    assert compression.of(b"a" * 100) == ((), b"a" * 100)
+    headers, body = compression.of(b"a" * 101)
+    assert headers == ((b"content-encoding", coding.encode()),)
+    unpacked = zlib.decompress(body, 31) if coding == "gzip" else bytes(cramjam.zstd.decompress(body))
+    assert unpacked == b"a" * 101
+
+
+def test_a_body_that_would_grow_is_sent_as_it_is() -> None:
+    assert Compression("gzip", 0).of(b"ab") == ((), b"ab")
