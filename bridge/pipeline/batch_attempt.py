@@ -94,8 +94,8 @@ class BatchClient(EndpointClient):
         number = gate.sent(began)
         answer: Response | TransportError
         try:
+            request = await self._request(batch, int(at))
             try:
-                request = await self._request(batch, int(at))
                 answer = await self._transport.send(request, self._target.timeout_s)
             except TransportError as exc:
                 answer = exc

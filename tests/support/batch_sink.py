@@ -7,6 +7,8 @@ answers as a careful receiver: of an entity, nothing after an event that failed.
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import threading
 import zlib
 from collections import Counter
@@ -15,7 +17,6 @@ from typing import Any
 
 import cramjam
 import orjson
-from standardwebhooks import Webhook
 
 from tests.support.batch_receiver import read_events
 
@@ -40,9 +41,8 @@ class BatchSink:
         self.accepted: list[tuple[str, int]] = []
         self.requests = self.events = self.repeats = 0
         self.codings: Counter[str] = Counter()
-        self.violations: list[str] = []
         self._seen: set[str] = set()
-        self._webhook = None if secret is None else Webhook(secret)
+        self._key = b"" if secret is None else base64.b64decode(secret.removeprefix("whsec_"))
         self._delay_s = delay_s
         self._fails = fails
         self._refuses = refuses
@@ -79,8 +79,8 @@ class BatchSink:
             writer.close()
 
     def _take(self, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
-        if self._webhook is not None:
-            self._webhook.verify(body, dict(headers))
+        if self._key and not self._is_signed(headers, body):
+            return 401, b"wrong signature"
         coding = headers.get("content-encoding", "")
         self.codings[coding] += 1
         if coding:
@@ -101,6 +101,12 @@ class BatchSink:
             elif event["entity"] not in stopped:
                 self._accept(event)
         return 200, orjson.dumps({"failed": failed}) if failed else b"ok"
+
+    def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Verify as Standard Webhooks 1.0.0 says. Their Python library verifies only bodies in UTF-8."""
+        signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+        digest = hmac.digest(self._key, signed, "sha256")
+        return headers["webhook-signature"] == f"v1,{base64.b64encode(digest).decode()}"
 
     def _accept(self, event: dict[str, Any]) -> None:
         self.events += 1

@@ -193,3 +193,21 @@ def test_an_internal_address_is_not_reached_through_a_proxy_either(
         assert said in done.stdout + done.stderr
         assert "egress.allow" in done.stdout + done.stderr
     assert receiver.records("/services/T0K3NT0K3N/1001?sig=S1GS1G") == []
+
+
+def test_an_endpoint_with_batches_gets_a_compressed_batch_of_the_sample(
+    config: Path, receiver: Receiver
+) -> None:
+    """The signature is that of the bytes as sent, and the body is shown as it can be read."""
+    text = config.read_text().replace(
+        "  plain:", "  many:\n    url: {}\n    batch: {{}}\n    secrets: [{}]\n    compress: gzip\n"
+        "    compress_above_bytes: 0\n  plain:".format(receiver.url("/many"), SECRET)
+    )  # fmt: skip
+    config.write_text(text)
+    shown = run("render", "-c", str(config), "-e", "many", "-s", "order.paid")
+    assert shown.exit_code == 0, shown.output
+    assert "content-encoding: gzip" in shown.stdout
+    assert shown.stdout.splitlines()[-1].startswith('[{"webhook_id":"')
+    result = run("send", "-c", str(config), "-e", "many", "-s", "order.paid")
+    assert result.exit_code == 0, result.output
+    assert receiver.count("/many")["accepted"] == 1
