@@ -115,12 +115,13 @@ class Hookferry:
         """Start it and return when it is ready."""
         options = ["--workers", str(job.cell.workers)] if job.cell.workers > 1 else []
         bridge = BridgeProcess(
-            self._config(job), job.folder / job.name, options=options, root=self._root,
+            self.config(job), job.folder / job.name, options=options, root=self._root,
             environment={"PYTHONPATH": str(self._root)},
         )  # fmt: skip
         return RunningBridge(bridge)
 
-    def _config(self, job: Job) -> dict[str, Any]:
+    def config(self, job: Job) -> dict[str, Any]:
+        """Return the settings of a job."""
         endpoint: dict[str, Any] = {"secrets": [SECRET], "concurrency": job.cell.concurrency}
         if job.cell.tls:
             endpoint["tls"] = {"ca_file": str(job.authority)}

@@ -33,7 +33,7 @@ from tests.support.receiver import Receiver
 from tests.support.tls import TestAuthority
 
 STALL_S = 60
-WARM_UP_S = 2
+WARM_UP_S = 3
 SETTLE_S = 5  # before an idle process is measured
 BARE_REQUESTS = 20_000
 
