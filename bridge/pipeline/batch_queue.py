@@ -155,7 +155,7 @@ class BatchQueue(LaneQueue):
         return batch
 
     def _wake_for_rest(self) -> None:
-        if self._ready and self.sleepers:
+        if self._ready and (self.sleepers or self.vacancies):
             self.wake()
 
     def _take(self, lane: Lane[LaneItem], batch: Batch, prepare: Prepare) -> int:
