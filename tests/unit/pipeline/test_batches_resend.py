@@ -1,4 +1,4 @@
-"""An attempt that is sent again as it was, to an endpoint with batches."""
+"""Endpoints with batches: an attempt that is sent again as it was, and other limits while the bridge runs."""
 
 from __future__ import annotations
 
@@ -36,4 +36,20 @@ async def test_a_request_that_is_sent_as_it_was_is_a_batch_of_its_own_with_its_m
     assert event["webhook_id"] == "evt_old"
     (row,) = (row for row in process.history.rows if row.event_id == "old")
     assert row.body == BODY, "its own body, unchanged"
+    await process.stop()
+
+
+@simulated
+async def test_other_limits_are_taken_over_while_events_wait() -> None:
+    small, large = (Plan(batch=(most, 1 << 20, 30.0, "array")) for most in (2, 50))
+    world = World({"crm": large})
+    receiver = BatchReceiver()
+    world.receivers["crm"] = receiver  # type: ignore[assignment]  # both are transports
+    process = Process(world).start()
+    for name in "abcd":
+        world.log.add(name, entity=name)
+    await until(lambda: process.checkpoints.unsettled("crm") == 4)
+    await process.reload({"crm": small})
+    await until(lambda: world.offsets.at("crm") == 4)
+    assert sorted(receiver.batches) == [["a", "b"], ["c", "d"]]
     await process.stop()
