@@ -43,5 +43,8 @@ class Workers:
 
     def _start_one(self) -> None:
         assert self._tasks is not None, "start() comes first"
-        name = f"{self._endpoint}-{len(self._running)}"
-        self._running.append(self._tasks.create_task(self._work(), name=name))
+        name, work = f"{self._endpoint}-{len(self._running)}", self._work()
+        try:
+            self._running.append(self._tasks.create_task(work, name=name))
+        except RuntimeError:  # the task group is ending, as after a failure of another task
+            work.close()

@@ -235,7 +235,8 @@ class Settings(BaseSettings):
         ge=0.01,
         le=60,
         description="Seconds between two commits. A killed process that also loses its journal"
-        " (state_dir) repeats what it delivered since the last commit.",
+        " (state_dir) repeats what it delivered since the last commit. Each commit takes at most as many"
+        " endpoints as 50 requests per second allow; those that changed first come first.",
     )
     drain_timeout_s: Seconds = Field(
         default=20.0,
