@@ -82,6 +82,8 @@ class BatchDispatcher(EndpointDispatcher):
         event, parking = delivery.event, self._parking
         if delivery.park_cause or not self._may_send() or self._is_off(event):
             return None
+        if event.resend is not None and event.resend.stored is not None:
+            return None  # it has a method of its own
         if parking.holds is not None and parking.hold_on(event) is not None:
             return None
         try:
