@@ -12,7 +12,7 @@ from typing import NamedTuple
 UNLIMITED = 1 << 62
 RECORD_BYTES = 1_600
 """What a waiting event costs besides its bytes: the record, the event, and the texts taken from it."""
-DELIVERY_BYTES = 1_200
+DELIVERY_BYTES = 1_240
 """What it costs at each endpoint where it waits: the delivery, its lane, and its entries in the cursor
 (less where events share lanes).
 Both constants are measured by ``tests/unit/pipeline/test_cost_of_a_waiting_event.py``."""
