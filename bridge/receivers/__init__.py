@@ -13,13 +13,10 @@ from bridge.receivers.preset import Preset
 from bridge.receivers.slack import SLACK
 from bridge.receivers.teams import TEAMS, TEAMS_CONNECTOR
 from bridge.receivers.zapier import ZAPIER
-from bridge.rendering.batch import BATCH_KINDS
 from bridge.rendering.named import standard
 from bridge.rendering.old_hooks import HOOKS, fineract_hook
 
-STANDARD = Preset(
-    name="standard", receiver="Standard Webhooks receiver", render=standard, batches=BATCH_KINDS
-)
+STANDARD = Preset(name="standard", receiver="Standard Webhooks receiver", render=standard, batches=True)
 FINERACT_HOOK = Preset(
     name="fineract-hook",
     receiver="receiver of Fineract's old hooks",

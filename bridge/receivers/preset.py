@@ -13,7 +13,6 @@ from bridge.core.verdict import OwnVerdict, by_status
 from bridge.model import Event, Url
 from bridge.receivers.fit import Escape
 from bridge.rendering import CONTENT_TYPE, Headers, MakeBody
-from bridge.rendering.batch import BatchKind
 
 _JSON: Headers = ((b"content-type", CONTENT_TYPE),)
 
@@ -40,8 +39,8 @@ class Preset:
     receiver's limits, in the form of an endpoint's ``rate``. ``events`` is the default selection of events.
     ``escape`` escapes values that a template of the operator's inserts. ``query`` is added to the URL.
     ``verifies`` is False if the receiver ignores ``webhook-`` headers; they are then sent only if secrets
-    are configured. ``key_field`` names a secret that the body must contain. ``batches`` are the forms in
-    which the receiver accepts several events in one request.
+    are configured. ``key_field`` names a secret that the body must contain. ``batches`` is
+    True if the receiver accepts several events in one request.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Preset:
     query: str = ""
     verifies: bool = True
     key_field: str = ""
-    batches: tuple[BatchKind, ...] = ()
+    batches: bool = False
 
     def target(self, url: Url) -> Url:
         """Return the URL with ``query`` added, unless the URL has that parameter already."""

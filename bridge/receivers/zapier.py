@@ -127,5 +127,4 @@ ZAPIER = Preset(
     render=as_json(body),
     judge=judge,
     rates=rates,
-    batches=("array",),  # a catch hook triggers once for each object of an array
 )

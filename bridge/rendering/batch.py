@@ -15,7 +15,6 @@ from bridge.errors import RenderError
 from bridge.rendering import CONTENT_TYPE, Headers
 
 BatchKind = Literal["array", "object", "ndjson"]
-BATCH_KINDS: tuple[BatchKind, ...] = ("array", "object", "ndjson")
 MEMBER = "webhook_id"
 CLOUDEVENTS_MEMBER = "webhookid"
 """An attribute of a CloudEvent has lower-case letters and digits only (CloudEvents 1.0, 3.1)."""

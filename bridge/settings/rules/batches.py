@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from bridge.receivers import PRESETS
-from bridge.rendering.batch import BATCH_KINDS
 from bridge.rendering.escape import Kind, kind_of_content
 from bridge.rendering.request import is_template
 from bridge.settings.models.request import JSON
@@ -33,7 +32,7 @@ def _batch(tree: Tree, name: str) -> object:
 
 
 def check_receivers(tree: Tree) -> Iterator[Problem]:
-    """Check that the receiver accepts several events in one request, and in this form."""
+    """Check that the receiver accepts several events in one request."""
     for name in _batched(tree):
         preset = PRESETS.get(tree.text(("endpoints", name, "preset")) or "standard")
         path: Path = ("endpoints", name, "batch")
@@ -44,12 +43,6 @@ def check_receivers(tree: Tree) -> Iterator[Problem]:
                 f"is not possible with preset {preset.name}: a {preset.receiver} takes one event per request"
             )
             yield tree.problem(path, cause, "remove it", key=True)
-            continue
-        form = tree.text((*path, "as")) or "array"
-        if form in BATCH_KINDS and form not in preset.batches:
-            cause = f"is {form}, which a {preset.receiver} does not accept"
-            place = (*path, "as") if tree.has((*path, "as")) else path
-            yield tree.problem(place, cause, f"use {' or '.join(preset.batches)}")
 
 
 def check_bodies(tree: Tree) -> Iterator[Problem]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
+from typing import get_args
 
 import cramjam
 import pytest
 
 from bridge.errors import RenderError
-from bridge.rendering.batch import BATCH_KINDS, BatchForm
+from bridge.rendering.batch import BatchForm, BatchKind
 from bridge.rendering.compression import Compression
 from tests.support.batch_receiver import read_events
 
@@ -19,7 +20,7 @@ def joined(form: BatchForm, *bodies: bytes) -> bytes:
     return form.join([form.item(f"evt_{place}", body) for place, body in enumerate(bodies)])
 
 
-@pytest.mark.parametrize("kind", BATCH_KINDS)
+@pytest.mark.parametrize("kind", get_args(BatchKind))
 def test_each_event_is_its_own_body_with_its_id_in_front(kind: str) -> None:
     form = BatchForm(kind)  # type: ignore[arg-type]  # one of the three
     body = joined(form, b'{"a":1}', b" { } ", b'{"b": {"webhook_id": "x"}}')
