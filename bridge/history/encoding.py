@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from bridge.history.attempt import Attempt
+from bridge.history.attempt import Attempt, Row
 from bridge.history.batch import BYTES, FIRST_MS, FORMAT, LAST_MS, NUMBERED_BY, Writer
 from bridge.model import Header
 
@@ -25,7 +25,7 @@ COLUMNS = (*(name for name in _NAMES if name not in BYTES), *BYTES)
 """The names of all columns."""
 
 
-def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
+def encode(writer: Writer, attempts: Sequence[Row]) -> bytes:
     """Return the value of a record with these attempts; at least one."""
     columns: list[Sequence[Any]] = [*zip(*attempts, strict=True)]
     if any(laters := columns[_LATER]):
@@ -63,7 +63,7 @@ def encode(writer: Writer, attempts: Sequence[Attempt]) -> bytes:
     return b"".join((_json(head), b"\n", *parts))
 
 
-def batch_headers(attempts: Sequence[Attempt]) -> tuple[Header, ...]:
+def batch_headers(attempts: Sequence[Row]) -> tuple[Header, ...]:
     """Return the headers of a record: when its attempts were made."""
     first_s, last_s = min(map(_SENT_S, attempts)), max(map(_ANSWERED_S, attempts))
     return (FIRST_MS, b"%d" % int(first_s * 1000)), (LAST_MS, b"%d" % int(last_s * 1000 + 1))

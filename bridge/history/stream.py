@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from bridge.errors import BrokerError, RecordTooLarge
-from bridge.history.attempt import Attempt
+from bridge.history.attempt import Attempt, Row
 from bridge.history.batch import Writer
 from bridge.history.encoding import batch_headers, encode
 from bridge.history.pool import Pool
@@ -55,7 +55,7 @@ class _Batch(NamedTuple):
     """Attempts that are written as one record, and its number."""
 
     number: int
-    attempts: Sequence[Attempt]
+    attempts: Sequence[Row]
 
 
 class AttemptStream:
@@ -81,9 +81,9 @@ class AttemptStream:
         self._passes_ended = 0
         self._passed = asyncio.Event()
         self._is_late = False
-        self._in_hand: Sequence[Attempt] = ()
+        self._in_hand: Sequence[Row] = ()
 
-    def add(self, attempt: Attempt, size_bytes: int) -> None:
+    def add(self, attempt: Row, size_bytes: int) -> None:
         """Keep an attempt until it is written; ``size_bytes`` is that of ``size_of``."""
         self._queue.append((attempt, size_bytes))
         pool = self._pool
@@ -131,17 +131,17 @@ class AttemptStream:
             self._is_late = False
             self._passed.set()
 
-    def _take(self, most: int) -> tuple[list[Attempt], int]:
+    def _take(self, most: int) -> tuple[list[Row], int]:
         """Take the oldest attempts that make one record, at least one, at most ``most``; and their size."""
         queue, size_bytes = self._queue, 0
-        taken: list[Attempt] = []
+        taken: list[Row] = []
         while most > len(taken) and queue and size_bytes < BATCH_BYTES:
             attempt, own_bytes = queue.popleft()
             size_bytes += own_bytes
             taken.append(attempt)
         return taken, size_bytes
 
-    async def _write(self, attempts: Sequence[Attempt], size_bytes: int) -> None:
+    async def _write(self, attempts: Sequence[Row], size_bytes: int) -> None:
         """Write attempts, and give their memory back. Gives up only what no record of the topic can hold."""
         self._in_hand = attempts
         try:
@@ -161,7 +161,7 @@ class AttemptStream:
             self._in_hand = ()
             self._pool.release(size_bytes)
 
-    def _number(self, attempts: Sequence[Attempt]) -> _Batch:
+    def _number(self, attempts: Sequence[Row]) -> _Batch:
         self._written += 1
         return _Batch(self._written, attempts)
 
@@ -185,12 +185,12 @@ class AttemptStream:
                 await asyncio.sleep(_DELAYS_S[min(failures, len(_DELAYS_S) - 1)])
                 failures += 1
 
-    def _smaller(self, attempts: Sequence[Attempt], error: RecordTooLarge) -> list[Sequence[Attempt]]:
+    def _smaller(self, attempts: Sequence[Row], error: RecordTooLarge) -> list[Sequence[Row]]:
         """Return attempts in smaller records: two halves, or one attempt without its bodies, or nothing."""
         if len(attempts) > 1:
             half = len(attempts) // 2
             return [attempts[:half], attempts[half:]]
-        (attempt,) = attempts
+        attempt = Attempt(*attempts[0])
         if attempt.body is None and attempt.answer_body is None:
             self._outlook.failed(self.endpoint, error)
             self._outlook.lost(1)

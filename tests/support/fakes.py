@@ -21,7 +21,7 @@ from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import MARK_VALUE, packed, packed_mark
-from bridge.history.attempt import Attempt
+from bridge.history.attempt import Attempt, Row
 from bridge.history.pool import size_of
 from bridge.model import Damage, Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
 from bridge.pipeline.ports import RecordDecoder
@@ -255,9 +255,10 @@ class FakeHistory:
     def stream(self, endpoint: str) -> FakeHistory:
         return self
 
-    def add(self, attempt: Attempt, size_bytes: int) -> None:
-        assert size_bytes == size_of(attempt)
-        self.rows.append(attempt)
+    def add(self, attempt: Row, size_bytes: int) -> None:
+        named = Attempt(*attempt)
+        assert size_bytes == size_of(named)
+        self.rows.append(named)
 
 
 @dataclass
