@@ -6,8 +6,10 @@ receipt: a process that is killed has either done both or nothing.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from bridge.console.ports import Who
 from bridge.console.store.control import ControlQueries
@@ -26,6 +28,8 @@ from bridge.wiring.replay_plan import ReplayPlan, ReplayRequest, plan_replay
 
 Receipt = Callable[[Done], Sequence[Change]]
 """Return the records that keep an answer, to write them in the transaction of what was done."""
+_LISTED_WITHIN_S = 10.0
+_LOOK_S = 0.05
 _WORDS = {JobState.PAUSED: "paused", JobState.RUNNING: "resumed", JobState.CANCELLED: "cancelled"}
 
 
@@ -107,6 +111,7 @@ class JobActions:
             also=lambda job: receipt(done(job)),
         )
         self._carry_out(job.id)
+        await self._until_listed(job.id)
         return done(job)
 
     async def plan_replay(self, request: ReplayRequest, who: Who) -> Done:
@@ -126,7 +131,18 @@ class JobActions:
         text = f"replay {plan.job.id} to {request.endpoint} has begun{notes}"
         done = Done(text, plan.job.total, plan.job.id)
         await start_replay(self._settings, plan, also=receipt(done))
+        await self._until_listed(plan.job.id)
         return done
+
+    async def _until_listed(self, job_id: str) -> None:
+        """Return once this console has read the job, so that what is asked about it next is answered.
+
+        It returns after some seconds in any case: the job has begun, and the answer must say so.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LISTED_WITHIN_S):
+                while all(job.id != job_id for job in await self._control.all_jobs()):  # noqa: ASYNC110 - the store has no event
+                    await asyncio.sleep(_LOOK_S)
 
     async def _plan(self, request: ReplayRequest, who: Who) -> ReplayPlan:
         try:
