@@ -7,6 +7,7 @@ What is kept of it is in ``attempt_log.py``; what follows from the verdict, in `
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from bridge.clock import Clock
@@ -16,7 +17,7 @@ from bridge.core.signing import Signer
 from bridge.core.verdict import Judgement, OwnVerdict, by_status, judge
 from bridge.errors import DecodeError, FilterError, RenderError, TransportError
 from bridge.http import Transport
-from bridge.model import Response, Verdict
+from bridge.model import Request, Response, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.pipeline.attempt_trace import AttemptTracer, OpenSpan
 from bridge.pipeline.lane_queue import FIX_RECEIVER, Delivery
@@ -24,7 +25,7 @@ from bridge.pipeline.limit_log import LimitLog
 from bridge.pipeline.shown_reason import without_secrets
 from bridge.pipeline.signature_watch import SignatureWatch
 from bridge.rendering import Headers, Renderer
-from bridge.rendering.compression import Compression
+from bridge.rendering.compression import THREAD_BYTES, Compression
 
 PlanRetry = Callable[[Delivery, Judgement], Judgement]
 """Plan what follows a failed attempt. Return its judgement, or ``park`` if it was the last attempt."""
@@ -97,34 +98,24 @@ class EndpointClient:
             return self._unrenderable(delivery, exc)
         if not event.is_fresh:  # the request keeps the body while it is in flight; the event does not
             event.rendered = None
-        clock, gate = self._clock, self._gate
-        at, began = clock.time(), clock.monotonic()
-        body, coding = rendered.body, _UNCODED
-        if self._compression is not None:
-            coding, body = self._compression.of(body)
-        signature = self._signer.headers(event.webhook_id, int(at), body, rendered.method, rendered.url)
+        at, began = self._clock.time(), self._clock.monotonic()
+        number = self._gate.sent(began)
         span: OpenSpan | None = None
-        if self._tracer is not None:
-            span = self._tracer.begin(event)
-            signature += span.headers
-        request = self._target.request(rendered, coding + signature if coding else signature)
-        number = gate.sent(began)
-        answer: Response | TransportError
         try:
-            try:
-                sent = request._replace(body=body) if coding else request
-                answer = await self._transport.send(sent, self._target.timeout_s)
-            except TransportError as exc:
-                answer = exc
-            now = clock.monotonic()
-            outcome = Outcome(answer, at, now - began, None if span is None else span.trace_id)
-            judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
+            body, coding = rendered.body, _UNCODED
+            if self._compression is not None:
+                coding, body = await self._compressed(self._compression, body)
+            signature = self._signer.headers(event.webhook_id, int(at), body, rendered.method, rendered.url)
+            if self._tracer is not None:
+                span = self._tracer.begin(event)
+                signature += span.headers
+            request = self._target.request(rendered, coding + signature if coding else signature)
+            sent = request._replace(body=body) if coding else request
         except BaseException:
-            gate.abandoned(number)
+            self._gate.abandoned(number)
             raise
-        gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
-        if gate.slowed or self._limit_log.slowed:
-            self._limit_log.note()
+        trace_id = None if span is None else span.trace_id
+        outcome, judgement = await self._exchange(sent, at, began, number, trace_id)
         if judgement.verdict is not Verdict.DELIVERED:
             judgement = self._failed(delivery, outcome, judgement)
             if judgement.verdict is Verdict.AGAIN:
@@ -134,6 +125,37 @@ class EndpointClient:
         own = len(rendered.headers)
         delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement, own)
         return judgement
+
+    async def _compressed(self, compression: Compression, body: bytes) -> tuple[Headers, bytes]:
+        """Do as ``Compression.of``, in a thread if it takes long: other requests go on meanwhile."""
+        if len(body) > THREAD_BYTES:
+            return await asyncio.to_thread(compression.of, body)
+        return compression.of(body)
+
+    async def _exchange(
+        self, request: Request, at: float, began: float, number: int, trace_id: str | None = None
+    ) -> tuple[Outcome, Judgement]:
+        """Send a request that the gate has counted as ``number``, and report to the gate how it ended.
+
+        ``at`` and ``began`` are when that was: Unix seconds, and seconds on the monotonic clock.
+        """
+        gate = self._gate
+        answer: Response | TransportError
+        try:
+            try:
+                answer = await self._transport.send(request, self._target.timeout_s)
+            except TransportError as exc:
+                answer = exc
+            now = self._clock.monotonic()
+            outcome = Outcome(answer, at, now - began, trace_id)
+            judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
+        except BaseException:
+            gate.abandoned(number)
+            raise
+        gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
+        if gate.slowed or self._limit_log.slowed:
+            self._limit_log.note()
+        return outcome, judgement
 
     def _unrenderable(self, delivery: Delivery, exc: DecodeError | FilterError | RenderError) -> Judgement:
         """Return the judgement of an event that has no request."""

@@ -6,13 +6,12 @@ one that is not.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bridge.core.batches import FOLLOWS, NAMED, BatchLimits, batch_id, failed_events, smaller
 from bridge.core.verdict import Judgement, judge
-from bridge.errors import DecodeError, FilterError, RenderError, TransportError
+from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.model import Request, Response, Verdict
 from bridge.pipeline.attempt import EndpointClient, PlanRetry
 from bridge.pipeline.attempt_log import Outcome, Target
@@ -22,7 +21,6 @@ from bridge.pipeline.lane_queue import UNBOUNDED, Batching, Delivery
 from bridge.pipeline.shown_reason import without_secrets
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.batch import BatchForm
-from bridge.rendering.compression import THREAD_BYTES
 
 PlanRetries = Callable[[Batch, list[Judgement]], list[Judgement]]
 """Plan what follows each failed event that is the first one of its lane; see ``PlanRetry``."""
@@ -88,26 +86,15 @@ class BatchClient(EndpointClient):
         for delivery in batch.deliveries:
             delivery.attempts += 1
             delivery.status, delivery.later = 0, None
-        clock, gate = self._clock, self._gate
-        at, began = clock.time(), clock.monotonic()
-        spans = self._begin_spans(batch)
-        number = gate.sent(began)
-        answer: Response | TransportError
+        at, began = self._clock.time(), self._clock.monotonic()
+        number = self._gate.sent(began)
         try:
+            spans = self._begin_spans(batch)
             request = await self._request(batch, int(at))
-            try:
-                answer = await self._transport.send(request, self._target.timeout_s)
-            except TransportError as exc:
-                answer = exc
-            now = clock.monotonic()
-            outcome = Outcome(answer, at, now - began)
-            judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
         except BaseException:
-            gate.abandoned(number)
+            self._gate.abandoned(number)
             raise
-        gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
-        if gate.slowed or self._limit_log.slowed:
-            self._limit_log.note()
+        outcome, judgement = await self._exchange(request, at, began, number)
         result = self._judge_each(batch, outcome, judgement)
         if not result.is_split:
             result = BatchResult(plan_retries(batch, result.judgements), is_split=False)
@@ -120,10 +107,7 @@ class BatchClient(EndpointClient):
         batch.items.clear()
         coding: Headers = ()
         if self._compression is not None:
-            if len(body) > THREAD_BYTES:
-                coding, body = await asyncio.to_thread(self._compression.of, body)
-            else:
-                coding, body = self._compression.of(body)
+            coding, body = await self._compressed(self._compression, body)
         method, url, *_ = batch.rendered[0]
         signature = self._signer.headers(batch_id(batch.webhook_ids), at_s, body, method, url)
         return self._target.request(Rendered(method, url, self.form.headers, body), coding + signature)
