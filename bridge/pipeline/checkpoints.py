@@ -246,7 +246,7 @@ class Checkpoints:
         async with self._committing:
             self._refresh_when_due()
             if self._changed.is_empty:
-                await self._flush()  # failed attempts change no cursor, but their history must be written
+                await self._group_offsets.commit_rest(self.cursors)
                 return
             if self._changed.is_swept:
                 self._changed.begin_sweep()

@@ -49,7 +49,7 @@ class Offsets(Protocol):
 
 
 class Loaded(NamedTuple):
-    """The cursors of newly assigned partitions, and what the broker has committed for each.
+    """The cursors of newly assigned partitions, and the commit that each continues, if it does.
 
     ``stopped``: by endpoint, the reason why it must be turned off before it gets a record.
     """
@@ -126,7 +126,7 @@ class CursorLoader:
             if isinstance(start, Started):
                 started.append((cursor, start))
             loaded.cursors[partition][endpoint] = cursor
-            loaded.committed[cursor] = committed
+            loaded.committed[cursor] = committed if isinstance(start, Continued) else None
         report_started(endpoint, started)
 
     def _decide(

@@ -61,16 +61,25 @@ class GroupOffsets:
         for partition in lowest:
             self._moved.pop(partition, None)
 
+    async def commit_rest(self, cursors: CursorsByPartition) -> None:
+        """Commit what earlier commits left for the next one. Raises ``CommitError``."""
+        if self._moved:
+            await self.commit(cursors)
+        else:
+            await self._flush()  # failed attempts change no cursor, but their history must be written
+
     def _lowest(self, cursors: CursorsByPartition) -> dict[Partition, int]:
         """Return the lowest offsets of partitions whose cursors have moved, of as many as time allows."""
         lowest: dict[Partition, int] = {}
         looks = 0
-        for partition in self._moved:
+        for partition in list(self._moved):
             if looks >= _LOOKS:
                 break
             if by_endpoint := cursors.get(partition):
                 lowest[partition] = min(cursor.lowest_unsettled for cursor in by_endpoint.values())
                 looks += len(by_endpoint)
+            else:
+                del self._moved[partition]
         return lowest
 
     def drop(self, partition: Partition) -> None:

@@ -6,7 +6,7 @@ before it for what settles.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bridge.core import completion_map
 from bridge.model import Committed, Partition
@@ -24,7 +24,8 @@ class Checkpoint:
 
     ``committed`` is what the broker has. ``base`` is what it has, or was sent last; ``unsure`` are other
     commits that it may have accepted without an answer. ``number`` is the cursor's place in the journal's
-    ``segment``. ``topic_id``: of the topic that the cursor reads.
+    ``segment``. ``topic_id``: of the topic that the cursor reads. ``is_new`` until the journal
+    names a cursor that continues no commit.
     """
 
     committed: Committed | None
@@ -33,6 +34,10 @@ class Checkpoint:
     unsure: tuple[Committed | None, ...] = ()
     segment: int = -1
     number: int = -1
+    is_new: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_new = self.committed is None
 
     def send(self, committed: Committed) -> None:
         """Note that this is about to be sent to the broker. What settles from now on may follow it."""
@@ -53,7 +58,8 @@ class Checkpoint:
     def declare(self, journal: Journal, cursor: EndpointCursor) -> None:
         """Name the cursor in the journal's current segment, with each commit that the broker may have."""
         for base in dict.fromkeys((*self.unsure, self.committed, self.base)):
-            self.number = journal.declare(JournaledCursor(cursor.endpoint, cursor.partition, base))
+            declared = JournaledCursor(cursor.endpoint, cursor.partition, base, self.is_new)
+            self.number, self.is_new = journal.declare(declared), False
         self.segment = journal.segment
 
 

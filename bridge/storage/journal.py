@@ -11,7 +11,7 @@ accepts no commit, all of them stay, because it may have accepted one without an
 small and few.
 
 Invariant: a cursor's entries count only if the broker has exactly the commit that a segment recorded
-for it.
+for it, and none counts for a cursor that began anew since: after a rewind, or in a recreated topic.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class JournaledOffsets:
         self._spots: defaultdict[CursorKey, set[Spot]] = defaultdict(set)
 
     def add(self, cursor: JournaledCursor, spots: set[Spot]) -> None:
-        """Add what one segment contains about a cursor."""
+        """Add what one segment contains about a cursor. Segments and their cursors come in order."""
+        if cursor.is_new:
+            self._bases.pop(cursor.key, None)
+            self._spots.pop(cursor.key, None)
         self._bases[cursor.key].append(cursor.base)
         self._spots[cursor.key] |= spots
 

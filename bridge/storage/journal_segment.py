@@ -30,11 +30,15 @@ CursorKey = tuple[str, Partition]
 
 
 class JournaledCursor(NamedTuple):
-    """A cursor as a segment lists it. ``base`` is what was committed for it when the segment began."""
+    """A cursor as a segment lists it. ``base`` is what was committed for it when the segment began.
+
+    ``is_new``: it began anew. What the journal has under its key until here does not count for it.
+    """
 
     endpoint: str
     partition: Partition
     base: Committed | None
+    is_new: bool = False
 
     @property
     def key(self) -> CursorKey:
@@ -62,12 +66,14 @@ def encode_declaration(number: int, cursor: JournaledCursor) -> bytes:
 
 
 def _fields(cursor: JournaledCursor) -> tuple[object, ...]:
-    return (cursor.endpoint, *cursor.partition, cursor.base and [*cursor.base])
+    return (cursor.endpoint, *cursor.partition, cursor.base and [*cursor.base], cursor.is_new)
 
 
 def _to_cursor(fields: Sequence[Any]) -> JournaledCursor:
-    endpoint, topic, number, base = fields
-    return JournaledCursor(endpoint, Partition(topic, number), Committed(*base) if base else None)
+    endpoint, topic, number, base, *is_new = fields  # earlier builds wrote four of them
+    return JournaledCursor(
+        endpoint, Partition(topic, number), Committed(*base) if base else None, any(is_new)
+    )
 
 
 def encode_segment(rows: Iterable[SegmentRow]) -> bytes:

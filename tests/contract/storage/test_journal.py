@@ -196,6 +196,22 @@ def test_entries_of_a_cursor_from_several_assignments_are_kept_together(tmp_path
     assert second.read().settled("crm", P0, BASE) == whole(101, 103)
 
 
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_entries_from_before_a_cursor_began_anew_count_no_longer(tmp_path: Path, is_kept: bool) -> None:
+    first, new = begin_journal(tmp_path), Committed(90, "")
+    first.record_settled(0, 101)
+    begin(first, JournaledCursor("crm", P0, new, is_new=True))
+    first.record_settled(0, 91)
+    second = Journal(tmp_path)
+    begin(second, JournaledCursor("crm", P0, new), JournaledCursor("erp", P0, None))
+    second.record_settled(0, 92)
+    if is_kept:  # in segment 0: the partition is assigned elsewhere
+        second.delete_before(begin(second, JournaledCursor("erp", P0, BASE)), ours(("erp", P0)))
+    journaled = Journal(tmp_path).read()
+    assert journaled.settled("crm", P0, new) == whole(91, 92)
+    assert journaled.settled("crm", P0, BASE) == set()
+
+
 def test_kept_entries_of_cursors_that_do_not_return_expire(tmp_path: Path) -> None:
     begin_journal(tmp_path).record_settled(0, 101)
     second = Journal(tmp_path)
@@ -245,9 +261,10 @@ def test_a_cursor_that_was_committed_within_a_segment_settles_for_either_commit(
 
 
 def test_a_segment_of_an_earlier_release_is_read(tmp_path: Path) -> None:
-    """It lists all cursors in its first line, and declares none later."""
+    """It lists all cursors in its first line, each with four fields, and declares none later."""
     row = SegmentRow(JournaledCursor("crm", P0, BASE), whole(101, 103))
-    (tmp_path / "journal.7").write_bytes(encode_segment([row]))
+    _, _, entries = encode_segment([row]).partition(b"\n")
+    (tmp_path / "journal.7").write_bytes(b'[["crm","orders",0,[100,"h1abc"]]]\n' + entries)
     journal = Journal(tmp_path)
     assert journal.read().settled("crm", P0, BASE) == whole(101, 103)
     assert journal.begin_segment() == 8

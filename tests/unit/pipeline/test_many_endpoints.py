@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from bridge.model import Committed, Partition
-from bridge.pipeline import changed_cursors
+from bridge.pipeline import changed_cursors, group_offsets
 from bridge.pipeline.changed_cursors import endpoints_per_commit
 from tests.support.fakes import TOPIC, FakeWindow, Log
 from tests.support.path import Process, World
@@ -68,6 +68,31 @@ async def test_endpoints_at_rest_have_no_workers_and_send_no_commits() -> None:
     await asyncio.sleep(10)
     assert stage.commits == []
     await process.stop()
+
+
+def test_the_member_group_gets_the_offsets_of_all_partitions_soon_after_the_last_event(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One commit looks at some partitions only; the others follow, also when no cursor changes any more."""
+    monkeypatch.setattr(group_offsets, "_LOOKS", 1)
+
+    @simulated
+    async def check() -> None:
+        stage = Stage()
+        process = await stage.start()
+        for partition in LOG:
+            stage.publish(3, partition=partition)
+        await asyncio.sleep(SWEEP_S + 2 * PARTITIONS * BEAT_S)
+        latest: dict[Partition, int] = {}
+        for fenced in process.reader.fenced:
+            latest.update(fenced)
+        assert latest == dict.fromkeys(LOG, 1)
+        commits = len(process.reader.fenced)
+        await asyncio.sleep(10)
+        assert len(process.reader.fenced) == commits, "at rest, nothing is committed"
+        await process.stop()
+
+    check()
 
 
 @simulated

@@ -56,6 +56,24 @@ async def test_a_rewind_sends_everything_again_from_there_on_in_order() -> None:
 
 
 @simulated
+async def test_a_kill_just_after_a_rewind_leaves_nothing_of_it_unsent() -> None:
+    """The journal still has what settled before the rewind: it says nothing about the cursor that follows."""
+    world = world_of()
+    process = Process(world, commit_interval_s=1000.0).follow_moves().start()
+    await until(lambda: len(world.receiver.delivered) == 20)
+    world.receiver.answer = HeldAnswers(*NAMES[9:])
+    world.moves.put(move(8, back=True))
+    await until(lambda: world.receiver.delivered.count("n8") == 2 and world.offsets.at("crm") == 8)
+    await process.crash()
+    before = len(world.receiver.delivered)
+    world.receiver.answer = HeldAnswers()
+    second = Process(world).follow_moves().start()
+    await until(lambda: world.offsets.at("crm") == 20)
+    assert sorted(world.receiver.delivered[before:]) == sorted(NAMES[9:])
+    await second.stop()
+
+
+@simulated
 async def test_a_skip_sends_nothing_before_its_place_and_everything_after_it() -> None:
     world = world_of()
 

@@ -175,6 +175,28 @@ def test_a_topic_that_is_recreated_while_the_bridge_runs_is_delivered_from_its_b
 
 
 @simulated
+async def test_a_kill_just_after_the_start_in_a_recreated_topic_leaves_nothing_of_it_unsent() -> None:
+    """The journal still has what settled in the topic that was deleted."""
+    world = World(LATEST)
+    await run_once(world, "")
+    add(world, "abc")
+    first = Process(world, commit_interval_s=1000.0).start()
+    await until(lambda: world.receiver.delivered == [*"abc"])
+    await first.crash()
+    world.log.recreate(P0)
+    add(world, "wxyz")
+    world.receiver.answer = HeldAnswers(*"xyz")
+    second = Process(world, commit_interval_s=1000.0).start()
+    await until(lambda: world.receiver.delivered == [*"abcw"])
+    await second.crash()
+    world.receiver.answer = HeldAnswers()
+    third = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == 4)
+    assert sorted(world.receiver.delivered) == [*"abcwxyz"]
+    await third.stop()
+
+
+@simulated
 async def test_events_of_a_recreated_topic_are_no_duplicates_of_those_that_were_deleted() -> None:
     """The producer publishes its events again: the index of the old topic must not drop them."""
     world = World(LATEST)
