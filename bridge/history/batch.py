@@ -141,7 +141,7 @@ def decode(record: Record) -> tuple[Writer, list[Kept]]:
         attempts = [_attempt(row) for row in rows]
     except UnreadableBatch:
         raise
-    except (ValueError, TypeError, KeyError) as exc:
+    except (ValueError, TypeError, LookupError, AttributeError) as exc:
         raise UnreadableBatch("it is no batch of attempts") from exc
     number, offset, endpoint = record.partition.number, record.offset, head.writer.endpoint
     return head.writer, [
@@ -164,14 +164,14 @@ def _add_bytes(rows: Sequence[dict[str, Any]], same: frozenset[str], content: by
     """Replace the lengths by the bytes, in the order of format 2; return where these end."""
     at = 0
     for name in BYTES:
-        end = at
-        for row in rows:
+        is_same = name in same
+        for row in rows[:1] if is_same else rows:
             if (length := row.get(name)) is not None:
-                end = at + length
-                row[name] = content[at:end]
-                if name not in same:
-                    at = end
-        at = end
+                row[name] = content[at : at + length]
+                at += length
+        if is_same:
+            for row in rows[1:]:
+                row[name] = rows[0][name]
     return at
 
 

@@ -20,9 +20,8 @@ from bridge.model import Header
 
 _SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
 _LATER, _LANE = Attempt._fields.index("later"), Attempt._fields.index("lane")
-_NAMES = tuple({"later": "next_s"}.get(name, name) for name in Attempt._fields)
-COLUMNS = (*(name for name in _NAMES if name not in BYTES), *BYTES)
-"""The names of all columns."""
+COLUMNS = tuple({"later": "next_s"}.get(name, name) for name in Attempt._fields)
+"""The names of the columns, in the order of the values of an attempt."""
 
 
 def encode(writer: Writer, attempts: Sequence[Row]) -> bytes:
@@ -37,7 +36,7 @@ def encode(writer: Writer, attempts: Sequence[Row]) -> bytes:
     same: dict[str, Any] = {}
     varying: dict[str, Sequence[Any]] = {}
     parts: list[bytes] = []
-    for name, values in zip(_NAMES, columns, strict=True):
+    for name, values in zip(COLUMNS, columns, strict=True):
         first = values[0]
         is_same = first == values[-1] and values.count(first) == len(values) and name != NUMBERED_BY
         written = [first] if is_same else values

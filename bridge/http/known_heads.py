@@ -1,7 +1,7 @@
 """The heads of answers that the parser has accepted, so that an equal one needs no second parse.
 
 The heads of most receivers differ in their date alone, which changes once per second. To send a request and
-parse an answer with eight header lines takes 5.1 us, and 2.7 us with a lookup (``tests/bench/attempt.py``).
+parse an answer with eight header lines takes 5.1 µs, and 2.7 µs with a lookup (``tests/bench/attempt.py``).
 Invariant: a head is known only after the parser has accepted the same bytes, as the whole head of a complete
 answer on a connection that could be used again. What depends on more than these bytes goes to the parser:
 answers in several pieces, chunked ones, and surplus bytes.

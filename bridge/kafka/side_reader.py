@@ -147,7 +147,8 @@ class SideReader:
             begins, ends = await self.begins(missing), await self.ends(missing)
             for partition in missing:
                 offset = await self._first_at(partition, begins[partition], ends[partition], timestamp_ms)
-                found |= {} if offset is None else {partition: offset}
+                if offset is not None:
+                    found[partition] = offset
         return found
 
     async def _first_at(self, partition: Partition, begin: int, end: int, timestamp_ms: int) -> int | None:

@@ -1,7 +1,8 @@
 """Counters and histograms of the Prometheus client that cost a tenth: plain numbers, shown when scraped.
 
-The client's own ones take a lock for every number. These are changed by the event loop alone, and read by
-whatever scrapes. Invariant: ``collect`` yields the samples that the client's own metrics would.
+The client's own ones take a lock for every number. Each of these is changed by the event loop alone, or by
+the garbage collector, which runs once at a time; whatever scrapes reads them. Invariant: ``collect`` yields
+the samples that the client's own metrics would.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from bridge.telemetry.throttle import INTERVAL_S, Throttle
 _OWN_FIELDS = frozenset({"level", "timestamp", "logger"})
 _labels: dict[str, Any] = {}
 """The fields of every line of this process."""
-_TIMESTAMP = b',"timestamp":'
+_TIMESTAMP, _BORDER = b',"timestamp":', b'Z"},{"'
 
 
 class LossyStream:
@@ -213,8 +213,9 @@ class Lines:
     def _encoded(self, lines: Iterable[tuple[float, dict[str, Any]]]) -> bytes:
         """Return the lines as bytes.
 
-        All of them are encoded as one list. What they have in common is then inserted where a line begins,
-        and before its timestamp: a text in JSON contains neither sequence, because its quotes are escaped.
+        All of them are encoded as one list. What they have in common is then inserted before the timestamp,
+        which is the last field, and where the next line begins: after ``Z"}``. A quote in a text is escaped,
+        so no text contains either sequence, nor does its end.
         """
         instant = datetime.fromtimestamp
         rows = []
@@ -225,7 +226,7 @@ class Lines:
         after = _inside(_labels | {"event": self._event, "level": "info"})
         encoded = _encode(rows)[2:-2]  # without [{ and }]
         encoded = encoded.replace(_TIMESTAMP, b"," + after + _TIMESTAMP).replace(
-            b'},{"', b'}\n{%b,"' % before
+            _BORDER, b'Z"}\n{%b,"' % before
         )
         return b"{%b,%b}\n" % (before, encoded)
 

@@ -92,11 +92,11 @@ class OtlpSpans:
     def _exported(self, spans: int, succeeded: bool) -> None:
         """Note the outcome of a batch; the thread of the exporter calls this."""
         self._done += spans
-        self._count("exported" if succeeded else "dropped", spans)
         with suppress(RuntimeError):  # the loop has ended before
-            self._loop.call_soon_threadsafe(self._note, succeeded)
+            self._loop.call_soon_threadsafe(self._note, spans, succeeded)
 
-    def _note(self, succeeded: bool) -> None:
+    def _note(self, spans: int, succeeded: bool) -> None:
+        self._count("exported" if succeeded else "dropped", spans)
         if succeeded:
             if self._failing:
                 self._failing = False

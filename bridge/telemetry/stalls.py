@@ -40,13 +40,14 @@ class StallTracer:
         """Log the stalls of this many seconds, each when it has ended."""
         loop_now = asyncio.get_running_loop().time
         until = loop_now() + for_s
-        while loop_now() < until:
+        while (left_s := until - loop_now()) > 0:
+            rest_s = min(BEAT_S, left_s)
             beat_s = self._beat_s = time.monotonic()
             if self._end is None:
                 self._start()
             cpu_s, gc_s = time.thread_time(), self._pauses.total_s
-            await asyncio.sleep(BEAT_S)
-            late_s = time.monotonic() - beat_s - BEAT_S
+            await asyncio.sleep(rest_s)
+            late_s = time.monotonic() - beat_s - rest_s
             if late_s >= STALLED_S:
                 self._report(beat_s, late_s, time.thread_time() - cpu_s, self._pauses.total_s - gc_s)
 

@@ -39,6 +39,8 @@ _SILENT_S, _SILENT_TIMES = 30.0, 20
 limited."""
 _SUSPECT_AFTER = 2
 _IDLE_S = 0.2
+_PART_WAIT_MS = 50
+"""How long a broker may wait for records of a part of its partitions: the others wait for the answer."""
 _NOTHING = SimpleNamespace(topics=[], API_VERSION=4)
 """What aiokafka reads of a response, without partitions."""
 _REMEDY = (
@@ -281,7 +283,7 @@ def _only(request: FetchRequest, partitions: Collection[TopicPartition]) -> Lean
         if kept:
             topics.append((topic, kept))
     return LeanFetchRequest(
-        request._max_wait_ms,
+        min(request._max_wait_ms, _PART_WAIT_MS),
         request._min_bytes,
         request._max_bytes,
         request._isolation_level,

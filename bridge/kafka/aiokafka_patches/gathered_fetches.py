@@ -4,7 +4,7 @@ Upstream: no issue found. aiokafka 0.14 sends the next fetch as soon as the reco
 read, so a trickle costs a fetch per record. It has one fetch in progress per broker, and a partition that
 is not in it waits until the broker answers; so the time that a broker may wait must be short for all.
 Remove this when a consumer has a linger for fetches and a wait by request.
-``bridge/kafka/client.py`` imports this module, so every consumer of the product has the patch.
+``failing_fetches`` builds its fetcher on this one, so every consumer of the product has the patch.
 """
 
 from __future__ import annotations

@@ -39,6 +39,7 @@ class FakeBroker:
     def __init__(self, answer: Callable[[list[int]], Mapping[int, tuple[int, int, bytes]]]) -> None:
         self._answer = answer
         self.fetched: list[list[int]] = []
+        self.waits_ms: list[int] = []
         self.answers_others = True
 
     async def send(self, node_id: int, request: Any) -> Any:
@@ -48,14 +49,15 @@ class FakeBroker:
             return SimpleNamespace()
         numbers = [row[0] for _, rows in request.topics for row in rows]
         self.fetched.append(numbers)
+        self.waits_ms.append(request._max_wait_ms)
         rows = [
             (number, code, end, end, [], data) for number, (code, end, data) in self._answer(numbers).items()
         ]
         return SimpleNamespace(API_VERSION=4, topics=[("orders", rows)])
 
 
-def request() -> FetchRequest:
-    return FetchRequest(50, 1, 1 << 20, 1, [("orders", [(0, 7, 100), (1, 3, 100)])])
+def request(wait_ms: int = 50) -> FetchRequest:
+    return FetchRequest(wait_ms, 1, 1 << 20, 1, [("orders", [(0, 7, 100), (1, 3, 100)])])
 
 
 def client_over(broker: FakeBroker) -> tuple[FetchClient, FailingPartitions, Clock]:
@@ -116,6 +118,19 @@ async def test_a_partition_that_is_readable_again_is_fetched_with_the_others_aga
     assert broker.fetched == [[0, 1], [1], [0, 1]]
     assert [line["event"] for line in logs] == [events.FETCH_FAILED, events.FETCH_RECOVERED]
     assert len(failing) == 0
+
+
+@simulated
+async def test_a_broker_does_not_wait_long_for_one_partition_while_the_others_wait_for_its_answer() -> None:
+    codes = iter([2, 0, 0])
+    broker = FakeBroker(lambda numbers: {n: (next(codes) if n else 0, 9, b"x") for n in numbers})
+    client, _, clock = client_over(broker)
+    await client.send(1, request(500))
+    clock.now += 1.1
+    await client.send(1, request(500))
+    await client.send(1, request(500))
+    assert broker.fetched == [[0, 1], [1], [0, 1]]
+    assert broker.waits_ms == [500, 50, 500]
 
 
 @simulated

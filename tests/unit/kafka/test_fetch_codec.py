@@ -84,6 +84,12 @@ def test_the_records_of_a_response_are_counted_without_unpacking_them(codec: int
     assert count_records(b"cut off", 100) == 1
 
 
+def test_a_batch_whose_header_counts_no_records_is_one_record() -> None:
+    data = RawBatch(9, [RawRecord()] * 4).pack()
+    damaged = data[:57] + (-4).to_bytes(4, "big", signed=True) + data[61:]
+    assert count_records(damaged + data, 100) == 5
+
+
 @given(st.binary(max_size=300), st.integers(1, 20))
 def test_damaged_batches_are_counted_as_something(data: bytes, most: int) -> None:
     assert count_records(data, most) in range(int(bool(data)), most + 1)

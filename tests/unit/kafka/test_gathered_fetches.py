@@ -7,12 +7,14 @@ from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.protocol.fetch import FetchRequest
 
 from bridge.core.fetch_pace import FULL_RECORDS, GATHER_S
 from bridge.kafka.aiokafka_patches.failing_fetches import CarefulFetcher
+from bridge.kafka.aiokafka_patches.gathered_fetches import GatheringFetcher
 from tests.support.record_batches import RawBatch, RawRecord
 from tests.support.simulated import simulated
 
@@ -75,6 +77,27 @@ async def test_a_trickle_is_fetched_in_steps_of_the_pause() -> None:
     steps = [after - before for before, after in pairwise(times)]
     assert len(steps) >= 19
     assert min(steps) >= GATHER_S - 0.001
+    await fetcher.close()
+
+
+@simulated
+async def test_what_is_read_during_a_pause_does_not_wake_the_task_that_fetches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[float] = []
+    choose = GatheringFetcher._get_actions_per_node
+
+    def counted(fetcher: GatheringFetcher, assignment: Any) -> Any:
+        looks.append(fetcher._loop.time())
+        return choose(fetcher, assignment)
+
+    monkeypatch.setattr(GatheringFetcher, "_get_actions_per_node", counted)
+    broker = FakeBroker()
+    fetcher, _ = started(broker)
+    broker.written.set()
+    await read(fetcher, 20)
+    requests = len(broker.times(0))
+    assert len(looks) <= 2 * requests + 5, "once for an answer, and once at the end of a pause"
     await fetcher.close()
 
 

@@ -135,6 +135,7 @@ def test_texts_that_look_like_the_borders_of_a_line_do_not_tear_it() -> None:
     stream = Stream()
     logs.set_up("info", "json", stream)
     texts = ['},{"a":1', ',"timestamp":', '\\"},{\\"', "\\", '"', '}\n{"', "[{", "}]", ""]
+    texts += ["},{", '"},{', 'Z"},{', "Z},{", ",", '{"', '0Z"},{"entity']
     write_together(*({"entity": text, "status": 200, "place": text} for text in texts))
     assert [(line["entity"], line["place"]) for line in stream.lines] == [(text, text) for text in texts]
     assert {line["event"] for line in stream.lines} == {"x.done"}

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from bridge.telemetry import events, logs
 from bridge.telemetry.gc_pauses import GcPauses
 from bridge.telemetry.loop_lag import watch_loop
+from tests.support.simulated import simulated
 
 HELD_S = 0.3
 
@@ -75,6 +76,16 @@ async def test_a_stall_by_the_garbage_collector_is_named() -> None:
         waste: list[Any] = [[number] for number in range(1_000_000)]
         await until(lambda: any(line["gc_ms"] > 0 for line in lines), gc.collect)
         del waste
+
+
+@simulated
+async def test_tracing_does_not_count_its_own_beats_as_lateness() -> None:
+    seen: list[float] = []
+    running = asyncio.ensure_future(watch_loop(seen.append, 0.0123, traces=lambda: True))
+    await asyncio.sleep(1)
+    running.cancel()
+    assert len(seen) > 50
+    assert max(seen) < 1e-6
 
 
 async def test_without_level_debug_no_thread_looks_and_no_line_is_written() -> None:

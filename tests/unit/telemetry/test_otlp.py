@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -72,6 +73,17 @@ async def test_a_collector_that_refuses_is_logged_once_and_its_return_too() -> N
     assert [line["event"] for line in logs] == [events.TRACING_FAILED, events.TRACING_RECOVERED]
     assert counts == {"exported": 1, "dropped": 2}
     assert "word" not in str(logs)
+
+
+async def test_outcomes_are_counted_in_the_event_loop_because_counters_have_no_lock() -> None:
+    threads: set[int] = set()
+    with collecting() as collector:
+        spans = OtlpSpans(
+            Collector(collector.url, {}, "loans", 5.0), "1.2.3", lambda *_: threads.add(threading.get_ident())
+        )
+        spans.add(SPAN)
+        await spans.close()
+    assert threads == {threading.get_ident()}
 
 
 async def test_while_the_collector_hangs_the_queue_is_bounded_and_adding_costs_nothing() -> None:
