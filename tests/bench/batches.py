@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench.scenarios import SECRET
+from tests.bench.scenarios import SECRET, STALL_S
 from tests.support.batch_sink import BatchSink
 from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
@@ -37,9 +37,15 @@ def run(
         config["log"] = {"level": "info", "format": "json", "attempts": "all"}
         samples: list[tuple[int, float, float]] = []
         with BridgeProcess(config, folder / name) as bridge:
+            progress_at = time.monotonic()
             while len(sink.accepted) < EVENTS:
                 time.sleep(0.02)
-                samples.append((len(sink.accepted), time.monotonic(), bridge.cpu_s()))
+                accepted, now = len(sink.accepted), time.monotonic()
+                if not samples or accepted > samples[-1][0]:
+                    progress_at = now
+                if now - progress_at > STALL_S:
+                    sys.exit(f"{name}: {accepted} of {EVENTS} events, then none for {STALL_S} s")
+                samples.append((accepted, now, bridge.cpu_s()))
         if sink.misordered() or sink.repeats:
             sys.exit(f"{name}: {len(sink.misordered())} out of order, {sink.repeats} repeated")
     first = next(sample for sample in samples if sample[0] >= EVENTS * 0.1)

@@ -9,8 +9,6 @@ repeated or out of order, or if memory grew.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import sys
 import tempfile
 from pathlib import Path
@@ -20,9 +18,10 @@ import orjson
 
 from bridge import __version__
 from tests.bench import behind, endpoints, isolation, limited, restart, scenarios, takeover
+from tests.bench.machine import machine
 from tests.bench.scenarios import NotProven, Stage
 from tests.support.kafka import RealKafka
-from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
+from tests.support.kafka_jars import KafkaMissing
 from tests.support.receiver import Receiver
 
 MEMORY_RECORDS = 1_000_000
@@ -35,23 +34,6 @@ PARTS = {
     "limited": limited,
 }
 MEMORY_GROWTH = 1.25  # last sample / sample after a third of the run: more is a leak
-
-
-def machine() -> dict[str, Any]:
-    """Return the machine and the versions."""
-    cpu = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-         if line.startswith("model name")),
-        platform.machine(),
-    )  # fmt: skip
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "cpu": cpu,
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "kafka": KAFKA_VERSION,
-        "hookferry": __version__,
-    }
 
 
 def steadiness(stage: Stage, seconds: float) -> dict[str, Any]:
@@ -144,7 +126,10 @@ def main() -> int:
     options = parser.parse_args()
     if not options.memory and options.limited is None and not any(getattr(options, name) for name in PARTS):
         parser.error("name at least one part; tests.bench.compare is the benchmark of the speed")
-    result: dict[str, Any] = {"machine": machine(), "log_attempts": options.log_attempts}
+    result: dict[str, Any] = {
+        "machine": machine() | {"hookferry": __version__},
+        "log_attempts": options.log_attempts,
+    }
     try:
         with (
             tempfile.TemporaryDirectory(prefix="hookferry-bench-") as folder,
@@ -155,7 +140,7 @@ def main() -> int:
             if options.memory:
                 result["memory"] = steadiness(stage, options.memory_seconds)
             result |= further(stage, options)
-    except (NotProven, KafkaMissing) as problem:
+    except (NotProven, KafkaMissing, ValueError) as problem:
         report_progress(f"no figures: {problem}")
         return 1
     options.json.parent.mkdir(parents=True, exist_ok=True)

@@ -18,7 +18,8 @@ from typing import Any
 
 import orjson
 
-from tests.bench.scenarios import PARTITIONS, Stage, await_all, cpu_us_middle
+from tests.bench.compare.judging import Sample, cpu_us_middle
+from tests.bench.scenarios import PARTITIONS, Stage, await_all
 from tests.support.bridge_process import BridgeProcess
 from tests.support.produce import OutboxEvent, outbox_events, produce, produce_paced
 
@@ -156,7 +157,7 @@ def _read(stage: Stage, name: str, topic: str, events: int, kind: str, number: i
     with _bridge(stage, name, topic, kind, number) as bridge:
         samples = await_all(stage.receiver, bridge, "/e0", events // TYPES)
         bridge.kill()
-    return cpu_us_middle([(arrived * TYPES, cpu_s) for arrived, cpu_s in samples])
+    return cpu_us_middle([Sample(arrived * TYPES, {"own": cpu_s}) for arrived, cpu_s in samples], "own")
 
 
 def _trickle(stage: Stage, name: str, number: int) -> float:

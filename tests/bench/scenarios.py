@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.bench.compare.judging import violations
 from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
@@ -63,8 +64,7 @@ class Stage(NamedTuple):
 
 def check(report: dict[str, Any], events: int) -> None:
     """Raise ``NotProven`` unless every event arrived once and in order."""
-    wanted = {"accepted": events, "distinct": events, "repeats": 0, "inversions": 0, "overlaps": 0}
-    wrong = {name: report[name] for name, value in wanted.items() if report[name] != value}
+    wrong = violations(report, events)
     if wrong:
         raise NotProven(f"of {events} events: {wrong}")
 
@@ -81,16 +81,6 @@ def await_all(receiver: Receiver, bridge: BridgeProcess, path: str, events: int)
             raise NotProven(f"{accepted} of {events} events, then none for {STALL_S} s\n{bridge.log_tail()}")
         samples.append((accepted, bridge.cpu_s()))
     return samples
-
-
-def cpu_us_middle(samples: list[tuple[int, float]]) -> float:
-    """Return CPU microseconds per event between the samples nearest to the first and last tenth."""
-    events = samples[-1][0]
-    first = min(samples, key=lambda sample: abs(sample[0] - events * 0.1))
-    last = min(samples, key=lambda sample: abs(sample[0] - events * 0.9))
-    if last[0] <= first[0]:
-        return 0.0
-    return (last[1] - first[1]) / (last[0] - first[0]) * 1e6
 
 
 def memory(stage: Stage, topic: str, seconds: float, **behavior: Any) -> dict[str, float]:

@@ -30,9 +30,8 @@ def import_everything() -> None:
     """Import what the commands import when they run."""
     for module in pkgutil.walk_packages(bridge.__path__, "bridge."):
         if not module.name.startswith(NOT_IMPORTED):
-            with suppress(
-                ImportError
-            ):  # of an extra that is not installed: the command that needs it reports it
+            # an extra may not be installed: the command that needs it reports it
+            with suppress(ImportError):
                 importlib.import_module(module.name)
     gc.collect()
     gc.freeze()  # no collection of a child copies the pages of these objects
@@ -54,9 +53,10 @@ def serve(requests: socket.socket) -> None:
             for number in (requests.detach(), read, write):
                 os.close(number)
             become(json.loads(message), streams)
+        os.close(write)  # so that the read ends, with nothing, if the second fork has failed
         os.waitpid(between, 0)
         requests.send(os.read(read, 100))
-        for number in (read, write, *streams):
+        for number in (read, *streams):
             os.close(number)
 
 
@@ -82,8 +82,7 @@ def become(request: dict[str, Any], streams: Sequence[int]) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C goes to the whole group; the end of the tests ends this
+    # Ctrl-C goes to the whole group; the end of the tests ends this
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import_everything()
     serve(socket.socket(fileno=int(sys.argv[1])))

@@ -62,7 +62,7 @@ def simulated(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
 
 
 async def until(what: Callable[[], object], within_s: float = 3600) -> None:
-    """Return when ``what`` is true; the seconds are simulated, so waiting takes no time."""
+    """Return when ``what`` is true. In a simulated test, waiting takes no time."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not what():
         assert asyncio.get_running_loop().time() < deadline, "the condition never became true"

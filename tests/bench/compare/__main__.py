@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import platform
 import shlex
 import signal
 import sys
@@ -32,9 +30,10 @@ from tests.bench.compare.go_tools import GoMissing, GoReceiver, build
 from tests.bench.compare.judging import Figures, compare_cpu, medians
 from tests.bench.compare.revision import NoSuchRevision, checkout, commit_of
 from tests.bench.compare.runs import Contender, NotProven, Stage
+from tests.bench.machine import machine
 from tests.support.bridge_process import ROOT, BridgeFailed
 from tests.support.kafka import RealKafka
-from tests.support.kafka_jars import KAFKA_VERSION, KafkaMissing
+from tests.support.kafka_jars import KafkaMissing
 from tests.support.receiver import Receiver
 from tests.support.tls import TestAuthority, make_authority
 
@@ -46,24 +45,6 @@ ROUNDS_WITH_BASE = 4
 def progress(text: str) -> None:
     """Print to stderr; stdout gets only the tables."""
     print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
-
-
-def machine() -> dict[str, Any]:
-    """Return the machine and the versions."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return {
-        "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "commit": commit_of(),
-        "cores": len(os.sched_getaffinity(0)),
-        "cpu": names[0] if names else platform.machine(),
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "kafka": KAFKA_VERSION,
-    }
 
 
 def in_turns(names: list[str], number: int) -> list[str]:
@@ -207,7 +188,8 @@ def scaled(cell: Cell, factor: float) -> Cell:
 
 def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
     """Set the stage and measure."""
-    began, facts = time.monotonic(), machine()
+    began = time.monotonic()
+    facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit_of()} | machine()
     rounds = options.rounds or (ROUNDS_WITH_BASE if options.base else 3)
     skipped: list[str] = []
     with ExitStack() as stack:
@@ -234,7 +216,7 @@ def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
             progress(f"{cell.label} …")
             benchmark.measure(cell)
     result = {
-        "command": "make bench" + (" QUICK=1" if options.quick else ""),
+        "command": report.command(options.quick, options.only, options.base),
         "arguments": shlex.join(sys.argv[1:]),
         "machine": facts | {"minutes": (time.monotonic() - began) / 60},
         "receiver": "in Go" if isinstance(receiver, GoReceiver) else "in Python",

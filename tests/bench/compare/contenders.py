@@ -5,7 +5,6 @@ Each is a process that delivers a cell's topic; none of them shares a group or a
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
@@ -17,9 +16,9 @@ import orjson
 from tests.bench.compare.cells import Cell
 from tests.bench.compare.processes import cpu_s, peak_mb
 from tests.bench.compare.records import SCHEMAS
+from tests.bench.scenarios import SECRET
 from tests.support.bridge_process import ROOT, BridgeProcess, plain_config
 
-SECRET = "whsec_" + base64.b64encode(b"hookferry bench, thirty-two byte").decode()
 STOP_S = 30
 CARRIED_HEADERS = ("user-agent", "content-type", "webhook-id", "webhook-timestamp", "webhook-signature")
 

@@ -77,9 +77,12 @@ class Comparison(NamedTuple):
 
 
 def compare_cpu(runs: Mapping[str, Mapping[str, Sequence[Figures]]], margin: float) -> list[Comparison]:
-    """Compare the CPU per event of ``hookferry`` with that of ``base`` in each cell."""
+    """Compare the CPU per event of ``hookferry`` with that of ``base`` in each cell that delivers events."""
     compared = []
     for cell, by_contender in runs.items():
-        ratio = paired_ratio(by_contender["hookferry"], by_contender["base"], "cpu_us")
+        ours, theirs = by_contender["hookferry"], by_contender["base"]
+        if "cpu_us" not in ours[0]:  # it waits or is idle
+            continue
+        ratio = paired_ratio(ours, theirs, "cpu_us")
         compared.append(Comparison(cell, ratio, ratio > 1 + margin))
     return compared

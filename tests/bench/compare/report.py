@@ -105,6 +105,14 @@ def table(result: Result, kind: str) -> list[str]:
     return [*lines, ""]
 
 
+def command(quick: bool, only: Sequence[str], base: str | None) -> str:
+    """Return the command that measures these cells, against this base."""
+    words = ["make bench"] + ["QUICK=1"] * quick
+    if only:
+        words.append(f'CELLS="{" ".join(only)}"')
+    return " ".join([*words, f"BASE={base}"] if base else words)
+
+
 def markdown(result: Result) -> str:
     """Return all tables, with the facts of the run above and what was left out below."""
     facts = result["machine"]

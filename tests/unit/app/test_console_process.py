@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,7 @@ from structlog.testing import capture_logs
 
 from bridge.app.console_process import ConsoleProcess
 from bridge.telemetry import events
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when the condition holds."""
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
+from tests.support.simulated import until
 
 
 def program(folder: Path, text: str) -> list[str]:
@@ -45,7 +38,7 @@ def runs(pid: int) -> bool:
 async def test_a_console_that_ends_is_started_again_and_the_block_goes_on(tmp_path):
     with capture_logs() as lines:
         async with ConsoleProcess(program(tmp_path, "sys.exit(1)"), first_delay_s=0.01):
-            await until(lambda: len(starts(tmp_path)) >= 3)
+            await until(lambda: len(starts(tmp_path)) >= 3, 60)
     ended = [line for line in lines if line["event"] == events.CONSOLE_ENDED]
     assert [line["restart_in_s"] for line in ended[:2]] == [0.01, 0.02]
     assert {line["exit_code"] for line in ended} == {1}
@@ -54,7 +47,7 @@ async def test_a_console_that_ends_is_started_again_and_the_block_goes_on(tmp_pa
 async def test_a_console_with_a_mistake_in_its_configuration_is_not_started_again(tmp_path):
     with capture_logs() as lines:
         async with ConsoleProcess(program(tmp_path, "sys.exit(2)"), first_delay_s=0.0):
-            await until(lambda: any(line["event"] == events.CONSOLE_ENDED for line in lines))
+            await until(lambda: any(line["event"] == events.CONSOLE_ENDED for line in lines), 60)
             await asyncio.sleep(0.2)
     assert len(starts(tmp_path)) == 1
     assert [line["log_level"] for line in lines if line["event"] == events.CONSOLE_ENDED] == ["error"]
@@ -63,7 +56,7 @@ async def test_a_console_with_a_mistake_in_its_configuration_is_not_started_agai
 async def test_a_program_that_does_not_exist_is_reported_and_tried_again(tmp_path):
     with capture_logs() as lines:
         async with ConsoleProcess([str(tmp_path / "missing")], first_delay_s=0.01):
-            await until(lambda: sum(line["event"] == events.CONSOLE_ENDED for line in lines) >= 2)
+            await until(lambda: sum(line["event"] == events.CONSOLE_ENDED for line in lines) >= 2, 60)
     assert "missing" in lines[0]["error"]
 
 
@@ -72,7 +65,7 @@ async def test_the_console_ends_with_the_block_also_when_it_ignores_sigterm(tmp_
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     for text in ("time.sleep(600)", stubborn):
         async with ConsoleProcess(program(tmp_path, text)):
-            await until(lambda: bool(starts(tmp_path)))
+            await until(lambda: bool(starts(tmp_path)), 60)
             pid = starts(tmp_path)[-1]
             assert runs(pid)
         assert not runs(pid)
@@ -106,10 +99,10 @@ async def test_a_killed_bridge_leaves_no_console(tmp_path):
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
     try:
-        await until(lambda: bool(starts(tmp_path)))
+        await until(lambda: bool(starts(tmp_path)), 60)
         pid = starts(tmp_path)[-1]
         assert runs(pid)
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    await until(lambda: not runs(pid))
+    await until(lambda: not runs(pid), 60)

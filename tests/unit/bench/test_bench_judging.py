@@ -97,6 +97,12 @@ def test_a_change_fails_only_above_the_margin() -> None:
     assert not any(one.rose for one in compare_cpu(runs, 0.2))
 
 
+def test_a_cell_without_deliveries_has_no_cpu_per_event_to_compare() -> None:
+    idle = [{"cpu_percent": 1.7, "peak_mb": 120.0}]
+    runs = {"idle": {"hookferry": idle, "base": idle}, "base": {"hookferry": cpu(100), "base": cpu(100)}}
+    assert [one.cell for one in compare_cpu(runs, 0.1)] == ["base"]
+
+
 def test_each_cell_has_a_name_and_a_label_of_its_own() -> None:
     for field in ("name", "label"):
         values = [getattr(cell, field) for cell in cells.FULL]

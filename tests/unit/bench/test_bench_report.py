@@ -116,6 +116,20 @@ def test_the_facts_of_the_run_are_above_the_tables() -> None:
         assert fact in first
 
 
+@pytest.mark.parametrize(
+    ("quick", "only", "base", "words"),
+    [
+        (False, [], None, "make bench"),
+        (True, [], "main", "make bench QUICK=1 BASE=main"),
+        (False, ["base", "tls"], None, 'make bench CELLS="base tls"'),
+    ],
+)
+def test_the_command_above_the_tables_measures_these_cells(
+    quick: bool, only: list[str], base: str | None, words: str
+) -> None:
+    assert report.command(quick, only, base) == words
+
+
 def test_the_sentence_for_the_readme_compares_the_base_cell() -> None:
     text = report.in_short(result(BACKLOG, STEADY))
     assert "9,000 events/s, 90.0 µs" in text

@@ -39,12 +39,6 @@ def configuration(*endpoints: str) -> dict[str, Any]:
     }
 
 
-async def comes_true(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 class CountedFile(ConfigFile):
     """A configuration file that counts the looks at it."""
 
@@ -81,12 +75,12 @@ async def test_a_changed_file_is_read_after_the_look_that_finds_it_and_one_that_
     counted = Source(file, source.digests, source.hash, source.stamps)
     reloads = Reloads(counted, in_force, Metrics(), SystemClock())  # type: ignore[arg-type]
     running = asyncio.create_task(reloads.run())
-    await comes_true(lambda: file.looks >= 2)
+    await until(lambda: file.looks >= 2, 60)
     fresh = tmp_path / "new"
     fresh.write_text(yaml.safe_dump(configuration("crm", "erp")))
     before = file.looks
     fresh.replace(path)
-    await comes_true(lambda: in_force.added)
+    await until(lambda: in_force.added, 60)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert in_force.added == [{"erp"}]

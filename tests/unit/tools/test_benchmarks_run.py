@@ -17,11 +17,13 @@ ROOT = Path(__file__).parents[3]
 BENCH = ROOT / "tests" / "bench"
 MODULES = sorted(".".join(file.relative_to(BENCH).with_suffix("").parts) for file in BENCH.rglob("*.py"))
 SMALLEST = {
+    "attempt": [],
     "console": ["--attempts", "400", "--times", "1", "--folder", "{folder}"],
     "decode": ["--rounds", "1"],
     "history": ["--rounds", "1"],
     "routing": ["--events", "20"],
     "scrub": ["--rounds", "1"],
+    "sent": ["--events", "40", "--rounds", "1"],
     "signing": ["--rounds", "1"],
     "templates": ["--rounds", "1"],
     "transport": ["--requests", "50", "--connections", "1", "--rounds", "1"],
@@ -29,7 +31,7 @@ SMALLEST = {
     "fetched": ["--runs", "1"],
     "reload": ["--endpoints", "1"],
 }
-SLOW = {"calls", "fetched", "reload"}
+SLOW = {"calls", "fetched", "reload", "sent"}
 
 
 @pytest.mark.parametrize("module", MODULES)
