@@ -72,7 +72,8 @@ class FakeReader:
                 batches.append((partition, records[: self._max_batch]))
             else:
                 self._positions[partition] = following
-        await asyncio.sleep(0 if batches else timeout_s)
+        # The real one returns when a record comes.
+        await asyncio.sleep(0 if batches else min(timeout_s, 0.25))
         mine = [(one, records) for one, records in batches if one in self._positions]
         self._positions.update({one: records[-1].end for one, records in mine})
         return mine
