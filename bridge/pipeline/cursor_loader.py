@@ -39,8 +39,8 @@ TopicIdByName = Mapping[str, str | None]
 class Offsets(Protocol):
     """The broker's store of cursors: offsets of groups without members."""
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
-        """Return what is committed. Raises ``CommitError``."""
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
+        """Return what is committed, of these partitions or of all. Raises ``CommitError``."""
         ...
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:

@@ -199,9 +199,13 @@ class FakeOffsets:
             if not partitions or partition in partitions:
                 del self.committed[group, partition]
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         await asyncio.sleep(0)
-        return {one: self.committed[group, one] for one in partitions if (group, one) in self.committed}
+        return {
+            one: committed
+            for (of, one), committed in self.committed.items()
+            if of == group and (partitions is None or one in partitions)
+        }
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
         await asyncio.sleep(0)

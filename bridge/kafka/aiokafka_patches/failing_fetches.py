@@ -42,8 +42,8 @@ _IDLE_S = 0.2
 _PART_WAIT_MS = 50
 """How long a broker may wait for records of a part of its partitions: the others wait for the answer."""
 _OWN_CONNECTION = 2
-"""The connection to a broker that only fetches use, beside aiokafka's ``ConnectionGroup`` of 0 and 1. A broker
-answers the requests of a connection in turn, so that others would wait for what a fetch waits for."""
+"""The connection to a broker that only fetches use, beside aiokafka's ``ConnectionGroup`` of 0 and 1. A
+broker answers the requests of a connection in turn, so that others would wait for what a fetch waits for."""
 _NOTHING = SimpleNamespace(topics=[], API_VERSION=4)
 """What aiokafka reads of a response, without partitions."""
 _REMEDY = (
