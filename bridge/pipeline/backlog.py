@@ -99,8 +99,8 @@ class Backlogs:
         looks = 0
         for partition, by_name in list(self._checkpoints.cursors.items()):
             end = self._end(partition)
-            for cursor in by_name.values():
-                if cursor.position < end and cursor.not_settled_below(end):
+            for cursor in [each for each in by_name.values() if each.position < end]:
+                if cursor.not_settled_below(end):
                     position, since = before.get(cursor, (-1, now))
                     still[cursor] = cursor.position, since if position == cursor.position else now
             looks += len(by_name)
