@@ -85,6 +85,10 @@ class History:
             self.lost(left)
 
     async def _flush(self, wait_s: float) -> None:
+        if (
+            not self.pool.bytes
+        ):  # what waits and what is being written: a thousand streams at rest cost nothing
+            return
         passes = {stream: number for stream in self._streams.values() if (number := stream.request())}
         if not passes:
             return

@@ -36,6 +36,8 @@ class Checkpointed(Protocol):
     """The cursors of the assignment (``bridge.pipeline.checkpoints.Checkpoints``)."""
 
     cursors: CursorsByPartition
+    arrivals: int
+    """Increases when cursors come."""
 
     def of(self, endpoint: str) -> list[EndpointCursor]:
         """Return the cursors of an endpoint."""
@@ -82,6 +84,9 @@ class Backlogs:
         self._ends: Mapping[Partition, int] = {}
         self._still: dict[EndpointCursor, tuple[int, float]] = {}
         """The cursors with unread offsets: their position, and since when they have had it."""
+        self._read: dict[Partition, int] = {}
+        """The ends of logs that every cursor has read, of those cursors that had come by ``_arrivals``."""
+        self._arrivals = -1
 
     async def run(self) -> None:
         """Look at the logs until cancelled."""
@@ -96,10 +101,18 @@ class Backlogs:
             with suppress(KafkaUnavailable):  # the reader of the partitions logs the outage
                 self._ends = await self._ask(partitions)
         now, before, still = self._clock.monotonic(), self._still, dict[EndpointCursor, tuple[int, float]]()
+        if self._arrivals != self._checkpoints.arrivals:
+            self._arrivals = self._checkpoints.arrivals
+            self._read.clear()
         looks = 0
         for partition, by_name in list(self._checkpoints.cursors.items()):
             end = self._end(partition)
-            for cursor in [each for each in by_name.values() if each.position < end]:
+            if self._read.get(partition) == end:  # most of a thousand cursors are at rest
+                continue
+            behind = [cursor for cursor in by_name.values() if cursor.position < end]
+            if not behind:
+                self._read[partition] = end
+            for cursor in behind:
                 if cursor.not_settled_below(end):
                     position, since = before.get(cursor, (-1, now))
                     still[cursor] = cursor.position, since if position == cursor.position else now

@@ -95,6 +95,8 @@ class Checkpoints:
         self.room_behind: dict[str, asyncio.Event] = {}
         """By endpoint: set when a full, detached cursor reopens. ``CatchUp`` clears it."""
         self.cursors: CursorsByPartition = {}
+        self.arrivals = 0
+        """Increases when cursors come, each at a position of its own. Each cursor only moves forward."""
         for endpoint in endpoints:
             self.admit(endpoint)
 
@@ -134,6 +136,7 @@ class Checkpoints:
         self._register(loaded)
 
     def _register(self, loaded: Loaded) -> None:
+        self.arrivals += 1
         self._journal.begin_segment()
         for cursor, committed in loaded.committed.items():
             topic_id = loaded.topic_ids.get(cursor.partition.topic)
@@ -145,6 +148,7 @@ class Checkpoints:
 
         Return that one, which has ended.
         """
+        self.arrivals += 1
         by_endpoint = self.cursors[cursor.partition]
         replaced = by_endpoint[cursor.endpoint]
         replaced.end()

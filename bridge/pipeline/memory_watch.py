@@ -18,6 +18,8 @@ from bridge.telemetry.throttle import Throttle
 
 _log = structlog.get_logger()
 _ADAPT_S = 0.25
+_REST_S = 1.0
+"""Between two looks while no endpoint has anything: each looks at all endpoints."""
 
 
 class MemoryWatch:
@@ -34,11 +36,11 @@ class MemoryWatch:
     async def run(self) -> None:
         """Adapt the shares until cancelled."""
         while True:
-            self.adapt(asyncio.get_running_loop().time())
-            await asyncio.sleep(_ADAPT_S)
+            is_active = self.adapt(asyncio.get_running_loop().time())
+            await asyncio.sleep(_ADAPT_S if is_active else _REST_S)
 
-    def adapt(self, now: float) -> None:
-        """Adapt the shares at ``now``, in seconds on the loop's clock."""
+    def adapt(self, now: float) -> bool:
+        """Adapt the shares at ``now``, in seconds on the loop's clock. Return False if all are at rest."""
         dispatchers = self._dispatchers
         active = [name for name in self._budget.active() if name in dispatchers]
         self._budget.adapt(now, [name for name in active if dispatchers[name].is_in_trouble])
@@ -56,3 +58,4 @@ class MemoryWatch:
                 remedy="none needed: their events wait in Kafka; raise memory_budget or the memory limit"
                 " if these endpoints work and should use more",
             )
+        return bool(active)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 
 from bridge.errors import KafkaUnavailable
-from bridge.model import Partition
+from bridge.model import Committed, Partition
 from bridge.pipeline.backlog import Backlogs
 from tests.support.fakes import AGAIN, P0, HeldAnswers, Log, Sent
 from tests.support.path import Plan, Process, World
@@ -148,4 +148,27 @@ async def test_the_depth_of_again_is_what_the_slowest_endpoint_has_not_settled()
         cursor.advance(settled)
     backlogs._main_at[AGAIN] = 7  # type: ignore[index] # the reader's next offset
     assert backlogs.again_records() == 4
+    await process.crash()
+
+
+@simulated
+async def test_cursors_that_have_read_all_are_not_looked_at_again_until_one_comes_or_the_log_grows() -> None:
+    world = World({"crm": Plan(), "shop": Plan()})
+    for number in range(9):
+        world.log.add(f"e{number}", entity=f"n{number}")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("shop") == 9)
+    backlogs = backlogs_of(process)
+    await backlogs.look()
+    assert set(backlogs._read) == {P0}
+    moved = process.pipeline.assignment.move("crm", P0, Committed(2, ""))
+    await backlogs.look()  # before it has caught up
+    assert set(backlogs._still) == {moved}
+    await until(lambda: moved.position == 9)
+    await backlogs.look()
+    assert not backlogs._still
+    assert set(backlogs._read) == {P0}
+    world.log.add("e9", entity="n9")
+    await backlogs.look()  # before it is read
+    assert {cursor.endpoint for cursor in backlogs._still} == {"crm", "shop"}
     await process.crash()
