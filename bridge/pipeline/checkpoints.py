@@ -29,7 +29,6 @@ from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
-
 REFRESH_S = 3600.0
 """Every cursor is committed at least this often: Kafka deletes the offsets of a group without members
 after ``offsets.retention.minutes`` (7 days by default; operators set less)."""
@@ -85,8 +84,7 @@ class Checkpoints:
         self._changed = ChangedCursors()
         self._packer = Packer()
         self._group_offsets = GroupOffsets(fence, flush)
-        self._segment = 0
-        """The journal's segment that the sweep began with."""
+        self._segment = 0  # of the journal: the sweep began with it
         self._refreshed_at = clock.monotonic()
         self._failing = False
         self._committing = asyncio.Lock()
@@ -95,8 +93,7 @@ class Checkpoints:
         self.room_behind: dict[str, asyncio.Event] = {}
         """By endpoint: set when a full, detached cursor reopens. ``CatchUp`` clears it."""
         self.cursors: CursorsByPartition = {}
-        self.arrivals = 0
-        """Increases when cursors come, each at a position of its own. Each cursor only moves forward."""
+        self.arrivals = 0  # increases when cursors come; each of them only moves forward
         for endpoint in endpoints:
             self.admit(endpoint)
 
@@ -162,8 +159,7 @@ class Checkpoints:
         """End the assignment: this process does not commit what settles from now on."""
         for cursor in self.all():
             cursor.end()
-        self.cursors = {}
-        self._checkpoints = {}
+        self.cursors, self._checkpoints = {}, {}
         self._changed.clear()
         self._packer.clear()
         self._group_offsets.clear()
