@@ -43,6 +43,10 @@ class Checkpointed(Protocol):
         """Return the cursors of an endpoint."""
         ...
 
+    def waiting_bytes(self, endpoint: str) -> int:
+        """Return the memory of the events that wait for an endpoint; 0 if none does."""
+        ...
+
 
 class Lag(NamedTuple):
     """What an endpoint has yet to get from the partitions of this process.
@@ -87,6 +91,8 @@ class Backlogs:
         self._read: dict[Partition, int] = {}
         """The ends of logs that every cursor has read, of those cursors that had come by ``_arrivals``."""
         self._arrivals = -1
+        self._nothing_unread = False
+        """True if the last look has found every log read by every cursor."""
 
     async def run(self) -> None:
         """Look at the logs until cancelled."""
@@ -110,7 +116,9 @@ class Backlogs:
             if self._read.get(partition) == end:  # most of a thousand cursors are at rest
                 continue
             behind = [cursor for cursor in by_name.values() if cursor.position < end]
-            if not behind:
+            if behind:
+                self._read.pop(partition, None)
+            else:
                 self._read[partition] = end
             for cursor in behind:
                 if cursor.not_settled_below(end):
@@ -121,9 +129,13 @@ class Backlogs:
                 looks = 0
                 await asyncio.sleep(0)
         self._still = still
+        self._nothing_unread = self._read.keys() >= set(partitions)
 
     def of(self, endpoint: str) -> Lag:
-        """Return the backlog of an endpoint."""
+        """Return the backlog of an endpoint. One at rest is not looked at: it may have many cursors."""
+        is_as_seen = self._nothing_unread and self._arrivals == self._checkpoints.arrivals
+        if is_as_seen and not self._checkpoints.waiting_bytes(endpoint):
+            return Lag(0, 0, 0.0, 0.0)
         cursors = self._checkpoints.of(endpoint)
         waiting, unread = sum(cursor.unsettled for cursor in cursors), self._unread(cursors)
         opened, passed = sum(cursor.opened for cursor in cursors), sum(cursor.passed for cursor in cursors)

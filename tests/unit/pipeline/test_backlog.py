@@ -161,9 +161,11 @@ async def test_cursors_that_have_read_all_are_not_looked_at_again_until_one_come
     backlogs = backlogs_of(process)
     await backlogs.look()
     assert set(backlogs._read) == {P0}
+    assert backlogs.of("crm") == (0, 0, 0, 0)
     moved = process.pipeline.assignment.move("crm", P0, Committed(2, ""))
     await backlogs.look()  # before it has caught up
     assert set(backlogs._still) == {moved}
+    assert backlogs.of("crm").unread == 7
     await until(lambda: moved.position == 9)
     await backlogs.look()
     assert not backlogs._still
@@ -171,4 +173,12 @@ async def test_cursors_that_have_read_all_are_not_looked_at_again_until_one_come
     world.log.add("e9", entity="n9")
     await backlogs.look()  # before it is read
     assert {cursor.endpoint for cursor in backlogs._still} == {"crm", "shop"}
+    assert backlogs.of("shop").unread == 1
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("shop") == 10)
+    await backlogs.look()
+    assert backlogs.of("shop") == (0, 0, 0, 0)
+    world.receivers["crm"].answer = refuse
+    world.log.add("e10", entity="n10")
+    await until(lambda: process.checkpoints.unsettled("crm"))
+    assert backlogs.of("crm").waiting == 1, "since the last look"
     await process.crash()
