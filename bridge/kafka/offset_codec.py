@@ -113,7 +113,8 @@ class Written:
 
     def build_request_header(self, correlation_id: int, client_id: str) -> Any:
         """Return the header, which has ``encode``."""
-        return RequestHeader_v1(self, correlation_id=correlation_id, client_id=client_id)
+        request: Any = self  # of which the header reads the key and the version
+        return RequestHeader_v1(request, correlation_id=correlation_id, client_id=client_id)
 
     def encode(self) -> bytes:
         """Return the body."""
