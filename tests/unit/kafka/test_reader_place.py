@@ -89,7 +89,9 @@ async def test_an_assignment_ends_the_poll_that_began_before_it() -> None:
     await until(lambda: reader._poll_limit is not None)
     for _ in range(2):  # the group may be faster than the loop
         reader._take_over(consumer, [TopicPartition("orders", 0)])
+    began = asyncio.get_running_loop().time()
     assert await polling == []
+    assert asyncio.get_running_loop().time() == began
     assert reader.unprepared == {Partition("orders", 0)}
     reader._take_over(consumer, [TopicPartition("orders", 1)])
     assert reader.unprepared == {Partition("orders", 1)}, "no poll is in progress"
