@@ -42,7 +42,6 @@ class Batching(NamedTuple):
     ends_lane: bool
 
 
-@dataclass(slots=True, eq=False)
 class Delivery:
     """One event on its way to one endpoint.
 
@@ -56,24 +55,37 @@ class Delivery:
     ``later``: where the history reads when the next attempt is due, after one that failed. ``retry_s`` is the
     delay until then; None after the last attempt.
     ``batching`` is set once the event failed in a batch of several.
+
+    Most events are delivered at once, so what belongs to a failure has its default in the class.
     """
 
-    event: Event
-    cursor: EndpointCursor
-    offset: int
-    size_bytes: int
-    part: int
-    attempts: int = 0
     first_failed_at: float | None = None
     fault: DecodeError | FilterError | None = None
     remedy: str = FIX_RECEIVER
     status: int = 0
     park_cause: str = ""
     park_reason: ParkReason = ParkReason.LEFT_OVER
-    cost_bytes: int = 0
     later: Later | None = None
     retry_s: float | None = None
     batching: Batching | None = None
+
+    def __init__(
+        self,
+        event: Event,
+        cursor: EndpointCursor,
+        offset: int,
+        size_bytes: int,
+        part: int,
+        attempts: int = 0,
+        cost_bytes: int = 0,
+    ) -> None:
+        self.event = event
+        self.cursor = cursor
+        self.offset = offset
+        self.size_bytes = size_bytes
+        self.part = part
+        self.attempts = attempts
+        self.cost_bytes = cost_bytes
 
     @property
     def ends_lane(self) -> bool:
