@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
+from itertools import accumulate, islice, takewhile
+from operator import gt, itemgetter
 from typing import NamedTuple, Protocol
 
 import structlog
 
 from bridge.errors import BrokerError, RecordTooLarge
-from bridge.history.attempt import Attempt, Row
 from bridge.history.batch import Writer
 from bridge.history.encoding import batch_headers, encode
 from bridge.history.pool import Pool
+from bridge.history.row import Entry, Row, without_bodies
 from bridge.kafka.producer import NewRecord
 from bridge.telemetry import events
 
@@ -25,6 +28,9 @@ BATCH_BYTES = 256 * 1024
 """Attempts of so many bytes in memory become one record: compressing it takes the loop about a
 millisecond, and it fits every topic."""
 _DELAYS_S = (0.5, 1.0, 5.0)
+_SIZE = itemgetter(Entry._fields.index("size_bytes"))
+_MAKE_NO_BATCH = partial(gt, BATCH_BYTES)
+"""Returns True for a size that is less than that of a record."""
 
 
 class RecordWriter(Protocol):
@@ -84,8 +90,8 @@ class AttemptStream:
         self._in_hand: Sequence[Row] = ()
 
     def add(self, attempt: Row, size_bytes: int) -> None:
-        """Keep an attempt until it is written; ``size_bytes`` is that of ``size_of``."""
-        self._queue.append((attempt, size_bytes))
+        """Keep an attempt until it is written; ``size_bytes`` is the last value of its row."""
+        self._queue.append(attempt)
         pool = self._pool
         pool.bytes += size_bytes
         if pool.bytes > pool.press_at:
@@ -133,13 +139,11 @@ class AttemptStream:
 
     def _take(self, most: int) -> tuple[list[Row], int]:
         """Take the oldest attempts that make one record, at least one, at most ``most``; and their size."""
-        queue, size_bytes = self._queue, 0
-        taken: list[Row] = []
-        while most > len(taken) and queue and size_bytes < BATCH_BYTES:
-            attempt, own_bytes = queue.popleft()
-            size_bytes += own_bytes
-            taken.append(attempt)
-        return taken, size_bytes
+        queue = self._queue
+        sizes = accumulate(map(_SIZE, islice(queue, most)))
+        enough = len([*takewhile(_MAKE_NO_BATCH, sizes)]) + 1
+        taken = [queue.popleft() for _ in range(min(enough, most, len(queue)))]
+        return taken, sum(map(_SIZE, taken))
 
     async def _write(self, attempts: Sequence[Row], size_bytes: int) -> None:
         """Write attempts, and give their memory back. Gives up only what no record of the topic can hold."""
@@ -190,9 +194,9 @@ class AttemptStream:
         if len(attempts) > 1:
             half = len(attempts) // 2
             return [attempts[:half], attempts[half:]]
-        attempt = Attempt(*attempts[0])
-        if attempt.body is None and attempt.answer_body is None:
+        smaller = without_bodies(attempts[0])
+        if smaller is None:
             self._outlook.failed(self.endpoint, error)
             self._outlook.lost(1)
             return []
-        return [[attempt._replace(body=None, answer_body=None)]]
+        return [[smaller]]

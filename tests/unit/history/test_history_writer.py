@@ -18,7 +18,7 @@ from bridge.history.writer import History
 from bridge.kafka.producer import NewRecord
 from bridge.model import Partition, Record
 from bridge.telemetry import events
-from tests.support.attempts import attempt_at
+from tests.support.attempts import attempt_at, entry_of
 from tests.support.fake_producer import broker_error
 from tests.support.simulated import simulated
 
@@ -70,7 +70,7 @@ class Stage:
 
     def add(self, second: float, endpoint: str = "crm", **facts: object) -> Attempt:
         attempt = attempt_at(second, **facts)
-        self.history.stream(endpoint).add(attempt, size_of(attempt))
+        self.history.stream(endpoint).add(entry_of(attempt), size_of(attempt))
         return attempt
 
 
