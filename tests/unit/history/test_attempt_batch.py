@@ -17,6 +17,8 @@ from tests.support.attempts import BEGAN_S, attempt_at, batch_record, encoded, e
 
 WRITER = Writer("p", "crm", 1)
 BINARY = st.none() | st.binary(max_size=30)
+KEYS = st.binary(max_size=5) | st.sampled_from(["e1", 7])
+LANES = st.just(("orders", 3, b"e1", "t")) | st.none() | st.builds(lambda key: ("orders", 3, key, ""), KEYS)
 
 
 def read_back(*attempts: Attempt) -> list[Attempt]:
@@ -31,12 +33,12 @@ def read_back(*attempts: Attempt) -> list[Attempt]:
 @given(
     st.lists(
         st.builds(
-            lambda headers, body, answer_headers, answer, entity, next_s: attempt_at(
+            lambda headers, body, answer_headers, answer, entity, next_s, lane: attempt_at(
                 1, verdict="again", later=Later(next_s), headers=headers, body=body, entity=entity,
-                answer_headers=answer_headers, answer_body=answer,
+                answer_headers=answer_headers, answer_body=answer, lane=lane,
             ),
             st.binary(max_size=30), BINARY, BINARY, BINARY,
-            st.none() | st.text(st.characters(codec="utf-8")), st.none() | st.floats(0, 4e9),
+            st.none() | st.text(st.characters(codec="utf-8")), st.none() | st.floats(0, 4e9), LANES,
         ),
         min_size=1,
         max_size=5,
