@@ -19,10 +19,11 @@ from bridge.history.row import OWN, Common, Row
 from bridge.model import Header
 
 _SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
-_LANE, _LATER = OWN.index("lane"), Common._fields.index("later")
 _KEY, _TENANT = itemgetter(2), itemgetter(3)
 """Return parts of a lane."""
-COLUMNS = (*OWN, *({"later": "next_s"}.get(name, name) for name in Common._fields))
+_FIELDS = (*OWN, *Common._fields)
+_LANE, _LATER = _FIELDS.index("lane"), _FIELDS.index("later")
+COLUMNS = tuple({"later": "next_s"}.get(name, name) for name in _FIELDS)
 """The names of the columns, in the order of the values of a row."""
 
 
@@ -59,10 +60,11 @@ def encode(writer: Writer, attempts: Sequence[Row]) -> bytes:
 def _columns(attempts: Sequence[Row]) -> list[Sequence[Any]]:
     """Return the values by column; only one value of what all attempts have in common."""
     *own, commons, _ = zip(*attempts, strict=True)
-    own[_LANE] = _lanes(own[_LANE])
-    shared = [*zip(*(commons[:1] if _are_same(commons) else commons), strict=True)]
-    shared[_LATER] = [None if later is None else later.at_s for later in shared[_LATER]]
-    return [*own, *shared]
+    shared = zip(*(commons[:1] if _are_same(commons) else commons), strict=True)
+    columns: list[Sequence[Any]] = [*own, *shared]
+    columns[_LANE] = _lanes(columns[_LANE])
+    columns[_LATER] = [None if later is None else later.at_s for later in columns[_LATER]]
+    return columns
 
 
 def _are_same(values: Sequence[Any]) -> bool:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
-from itertools import accumulate, islice, takewhile
-from operator import gt, itemgetter
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -28,9 +25,7 @@ BATCH_BYTES = 256 * 1024
 """Attempts of so many bytes in memory become one record: compressing it takes the loop about a
 millisecond, and it fits every topic."""
 _DELAYS_S = (0.5, 1.0, 5.0)
-_SIZE = itemgetter(Entry._fields.index("size_bytes"))
-_MAKE_NO_BATCH = partial(gt, BATCH_BYTES)
-"""Returns True for a size that is less than that of a record."""
+_SIZE = Entry._fields.index("size_bytes")
 
 
 class RecordWriter(Protocol):
@@ -139,11 +134,13 @@ class AttemptStream:
 
     def _take(self, most: int) -> tuple[list[Row], int]:
         """Take the oldest attempts that make one record, at least one, at most ``most``; and their size."""
-        queue = self._queue
-        sizes = accumulate(map(_SIZE, islice(queue, most)))
-        enough = len([*takewhile(_MAKE_NO_BATCH, sizes)]) + 1
-        taken = [queue.popleft() for _ in range(min(enough, most, len(queue)))]
-        return taken, sum(map(_SIZE, taken))
+        queue, size_bytes = self._queue, 0
+        taken: list[Row] = []
+        while most > len(taken) and queue and size_bytes < BATCH_BYTES:
+            attempt = queue.popleft()
+            size_bytes += attempt[_SIZE]
+            taken.append(attempt)
+        return taken, size_bytes
 
     async def _write(self, attempts: Sequence[Row], size_bytes: int) -> None:
         """Write attempts, and give their memory back. Gives up only what no record of the topic can hold."""

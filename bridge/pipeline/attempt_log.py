@@ -51,7 +51,7 @@ _TOLD = itemgetter(
     )
 )  # fmt: skip
 """Returns what metrics and log lines tell of a success."""
-_STATUS = itemgetter(Common._fields.index("status"))
+_STATUS, _LATER = Common._fields.index("status"), Common._fields.index("later")
 
 
 def _line(
@@ -60,7 +60,7 @@ def _line(
 ) -> tuple[float, dict[str, Any]]:  # fmt: skip
     """Return when a success was answered, and the fields of its log line."""
     line = {
-        "status": _STATUS(common),
+        "status": common[_STATUS],
         "attempt": attempt,
         "duration_ms": int((answered_s - sent_s) * 1e6) / 1000,
         "type": type_,
@@ -143,7 +143,6 @@ class KeepsAttempts(Protocol):
         ...
 
 
-_LATER = Common._fields.index("later")
 _Usual: TypeAlias = tuple[Response | TransportError, str, Url, int, Judgement]
 """Answer, method, URL, number of own headers, and judgement: what most of ``Common`` follows from."""
 
@@ -237,7 +236,7 @@ class AttemptLog:
             metrics.retries_succeeded.inc(retried)
         metrics.attempt_seconds.observe_all([*map(sub, answered_s, sent_s)])
         metrics.latency_seconds.observe_all([end - ms / 1000 for end, ms in zip(answered_s, appended_ms)])  # noqa: B905 - of the same attempts
-        for status, number in Counter(map(_STATUS, commons)).items():
+        for status, number in Counter(map(itemgetter(_STATUS), commons)).items():
             metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
         if self._target.log_successes:
             self._lines.write(map(_line, *columns))

@@ -38,7 +38,7 @@ def attempt_at(second: float, **facts: Any) -> Attempt:
 def entry_of(attempt: Attempt) -> Entry:
     """Return an attempt as it waits for the topic."""
     own, common = ([getattr(attempt, name) for name in names] for names in (OWN, Common._fields))
-    return Entry(*own, tuple(common), size_of(attempt))
+    return Entry._make([*own, tuple(common), size_of(attempt)])
 
 
 def attempt_of(row: Row) -> Attempt:
