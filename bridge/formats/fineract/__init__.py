@@ -143,7 +143,7 @@ class FineractDecoder:
                     tenant=bulk.tenant,
                     lane=lane,
                     payload=payload(),
-                    context=bulk.context | {"category": item.category, "dataschema": item.dataschema},
+                    context={**bulk.context, "category": item.category, "dataschema": item.dataschema},
                     index=number,
                     webhook_id=webhook_id(self._source, record.partition.topic, bulk.tenant, id_, number),
                     time_source=bulk.time_source,
