@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from bridge.core.cursor import Cursor
+from bridge.core.dedupe import Claim
 from bridge.core.routing import Router, Subscription
-from bridge.model import Event, RedriveMark, Resend
-from bridge.pipeline.batch_routes import BatchRoutes
-from bridge.telemetry.counted import Counter
+from bridge.model import Event, Partition, Record, RedriveMark, Resend
+from bridge.pipeline.fresh_events import FreshEvents
+from bridge.pipeline.intake import Intake
+from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, event
 from tests.support.held_endpoint import E1, Stage
 from tests.support.path import Plan, Process, World
@@ -61,42 +63,61 @@ async def test_the_mark_of_a_redrive_counts_as_handed_over() -> None:
     await process.stop()
 
 
-def routes_of(**subscriptions: Subscription) -> tuple[BatchRoutes, list[tuple[str, str]]]:
-    """Return the routes of a batch that feeds these endpoints, and what is enqueued: endpoint and id."""
-    enqueued: list[tuple[str, str]] = []
+class Window:
+    """A dedupe window that has seen no key."""
+
+    def claim(self, partition: Partition, claims: list[Claim], end: int, at_ms: int) -> list[Claim]:
+        return list(claims)
+
+
+def enqueued(batch: list[Event], **subscriptions: Subscription) -> list[tuple[str, str]]:
+    """Accept a batch of these events, one per record, and return what is enqueued: endpoint and id."""
+    found: list[tuple[str, str]] = []
 
     class Dispatcher:
         def __init__(self, name: str) -> None:
             self.name = name
 
         def enqueue(self, event: Event, cursor: Any, fault: object = None) -> None:
-            enqueued.append((self.name, event.id))
+            found.append((self.name, event.id))
 
-    dispatchers: Any = {name: Dispatcher(name) for name in subscriptions}
-    cursors: Any = [Cursor(P0, 0, window=9, window_bytes=999, endpoint=name) for name in subscriptions]
-    left_out = {name: Counter() for name in subscriptions}
-    return BatchRoutes(Router(subscriptions), dispatchers, left_out, 0, cursors), enqueued
+    class Decoder:
+        def decode(self, record: Record) -> list[Event]:
+            return [one for one in batch if one.record is record]
 
-
-def hand_over(routes: BatchRoutes, one: Event) -> None:
-    for cursor, enqueue in routes.of(one)[1]:
-        enqueue(one, cursor)
+    intake: Any = Intake(
+        decoders={P0.topic: Decoder()},
+        router=Router(subscriptions),
+        dispatchers={name: Dispatcher(name) for name in subscriptions},  # type: ignore[misc] # a fake
+        undecodable=None,  # type: ignore[arg-type] # every record can be decoded
+        fresh=FreshEvents(0),
+        metrics=Metrics(),
+    )
+    cursors = [Cursor(P0, 0, window=9, window_bytes=999, endpoint=name) for name in subscriptions]
+    intake.accept(None, Window(), P0, [one.record for one in batch], cursors)
+    return found
 
 
 def test_two_tenants_of_a_batch_have_routes_of_their_own() -> None:
-    routes, enqueued = routes_of(crm=Subscription(tenants=("acme",)), erp=Subscription(tenants=("!acme",)))
-    for offset, tenant in enumerate(("acme", "other", "acme", None)):
-        one = event(f"{tenant}", offset)
+    batch = [event(f"{tenant}", offset) for offset, tenant in enumerate(("acme", "other", "acme", None))]
+    for one, tenant in zip(batch, ("acme", "other", "acme", None), strict=True):
         one.tenant = tenant
-        hand_over(routes, one)
-    assert enqueued == [("crm", "acme"), ("erp", "other"), ("crm", "acme"), ("erp", "None")]
+    assert enqueued(batch, crm=Subscription(tenants=("acme",)), erp=Subscription(tenants=("!acme",))) == [
+        ("crm", "acme"), ("erp", "other"), ("crm", "acme"), ("erp", "None"),
+    ]  # fmt: skip
 
 
-def test_the_route_of_a_type_is_not_that_of_an_event_that_is_sent_again() -> None:
-    routes, enqueued = routes_of(crm=Subscription(), erp=Subscription())
-    hand_over(routes, event("a"))
-    again = event("b", 1)
-    again.resend = Resend(again.record, "erp", "again-1")
-    hand_over(routes, again)
-    hand_over(routes, event("c", 2))
-    assert enqueued == [("crm", "a"), ("erp", "a"), ("erp", "b"), ("crm", "c"), ("erp", "c")]
+def test_two_types_of_a_batch_have_routes_of_their_own() -> None:
+    batch = [event(f"{offset}", offset, type=type) for offset, type in enumerate(("A", "B", "A"))]
+    assert enqueued(batch, crm=Subscription(("A",)), erp=Subscription(("B",))) == [
+        ("crm", "0"), ("erp", "1"), ("crm", "2"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("again", range(3))
+def test_the_route_of_an_event_that_is_sent_again_is_its_own(again: int) -> None:
+    batch = [event(f"{offset}", offset) for offset in range(3)]
+    batch[again].resend = Resend(batch[again].record, "erp", "again-1")
+    both = [(name, one.id) for one in batch for name in ("crm", "erp")]
+    both.remove(("crm", f"{again}"))
+    assert enqueued(batch, crm=Subscription(), erp=Subscription()) == both
