@@ -185,6 +185,10 @@ class Cursor(Generic[Note]):
             return False
         return offset >= self._earlier_end or offset in self._earlier_open
 
+    def needs_all_from(self, offset: int) -> bool:
+        """Return True if ``needs`` is True for every event from this offset on."""
+        return offset >= self.position and offset >= self._earlier_end and not self._parts
+
     def open(self, offset: int, size_bytes: int) -> None:
         """Track one more unsettled event. Offsets come in ascending order, and ``advance`` follows.
 

@@ -14,6 +14,8 @@ BATCH_RECORDS = 12
 """Fetches follow each other so that one brings about that many: at 2,000 events per second, every 6 ms."""
 FULL_RECORDS = 2 * BATCH_RECORDS
 """If that many have come, the next fetch follows at once: there is a backlog, or more than was expected."""
+SILENT_S = 5.0
+"""A consumer to which nothing has come for that long is idle."""
 _LEAST_S = 0.001
 """Shorter pauses are none: the timers of the event loop count milliseconds."""
 
@@ -26,6 +28,7 @@ class FetchPace:
         self._records = 0
         """What has come since a fetch was sent."""
         self._records_per_s = 0.0
+        self._came_at = 0.0
 
     def wait_s(self, now: float) -> float:
         """Return how long the next fetch must wait; 0 or less if it may be sent now."""
@@ -34,6 +37,8 @@ class FetchPace:
     def sent(self, now: float) -> None:
         """Note that a fetch is sent, and decide when the next one may follow."""
         elapsed_s = now - self._sent_at
+        if self._records or not self._came_at:
+            self._came_at = now
         if elapsed_s > 0:
             self._records_per_s = (self._records_per_s + self._records / elapsed_s) / 2
             self._sent_at, self._records = now, 0
@@ -41,6 +46,10 @@ class FetchPace:
         if self._records_per_s * GATHER_S > BATCH_RECORDS:
             pause_s = BATCH_RECORDS / self._records_per_s
         self._not_before = now + pause_s if pause_s >= _LEAST_S else now
+
+    def is_silent(self, now: float) -> bool:
+        """Return True if nothing has come for ``SILENT_S``, as of the last fetch that was sent."""
+        return now - self._came_at >= SILENT_S
 
     def received(self, records: int) -> None:
         """Note how many records a response has."""

@@ -20,6 +20,8 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 POLL_S = 0.5
+FOLLOW_S = 2.0
+"""How long the broker may wait for a record of a topic that is followed. The record itself does not wait."""
 
 
 class ControlReader:

@@ -28,7 +28,7 @@ from bridge.core.switches import (
 from bridge.errors import BrokerError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
-from bridge.kafka.control_reader import POLL_S, ControlReader
+from bridge.kafka.control_reader import FOLLOW_S, ControlReader
 from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Record
@@ -90,7 +90,7 @@ class ControlTopic:
     async def load(self) -> None:
         """Read the topic up to now; apply the last state of each subject. Raises ``KafkaUnavailable``."""
         loaded: dict[Subject, Switch] = {}
-        async with self._reader(loaded.__setitem__, None) as reader:
+        async with self._reader(SideReader(self._options), loaded.__setitem__, None) as reader:
             while True:
                 try:
                     await reader.read_to_end()
@@ -105,7 +105,8 @@ class ControlTopic:
         """Apply every later change; runs until it is cancelled."""
         while True:
             try:
-                async with self._reader(self._put, self._position) as reader:
+                following = SideReader(self._options, long_poll_ms=int(FOLLOW_S * 1000))
+                async with self._reader(following, self._put, self._position) as reader:
                     while True:
                         await self._read_on(reader)
                         self._log_recovery()
@@ -115,15 +116,15 @@ class ControlTopic:
 
     async def _read_on(self, reader: ControlReader) -> None:
         try:
-            await reader.read_on(POLL_S)
+            await reader.read_on(FOLLOW_S)
         except RecordsDeleted:
             await reader.rewind()
         self._position = reader.position
 
-    def _reader(self, put: Callable[[Subject, Switch], None], start: int | None) -> ControlReader:
-        return ControlReader(
-            SideReader(self._options), self._topic, lambda record: self._apply(record, put), start
-        )
+    def _reader(
+        self, reader: SideReader, put: Callable[[Subject, Switch], None], start: int | None
+    ) -> ControlReader:
+        return ControlReader(reader, self._topic, lambda record: self._apply(record, put), start)
 
     def _put(self, subject: Subject, switch: Switch) -> None:
         if isinstance(subject, EventTypes):

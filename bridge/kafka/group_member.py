@@ -30,7 +30,13 @@ from bridge.kafka.client import KafkaOptions
 from bridge.kafka.fetch_budget import FetchBudget
 from bridge.kafka.group_liveness import GroupLiveness, Lease
 from bridge.kafka.member_name import MemberName
-from bridge.kafka.membership import COMPLETE_POLL_MS, Membership, RebalanceListener, new_consumer
+from bridge.kafka.membership import (
+    COMPLETE_POLL_MS,
+    SILENT_POLL_MS,
+    Membership,
+    RebalanceListener,
+    new_consumer,
+)
 from bridge.kafka.topic_patterns import existing_offsets, subscribe, topics_read
 from bridge.model import Partition
 from bridge.telemetry import events
@@ -102,7 +108,7 @@ class GroupMember:
         try:
             async with broker_call(f"join group {self.membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
-            wait_at_broker(consumer, COMPLETE_POLL_MS)
+            wait_at_broker(consumer, COMPLETE_POLL_MS, SILENT_POLL_MS)
             report_heartbeats(consumer, heartbeat_accepted)
             self.name.guard(consumer, is_current)
         except BaseException:

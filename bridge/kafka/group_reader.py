@@ -71,6 +71,8 @@ class Reader:
         self._started: dict[TopicPartition, Partition] = {}
         self._held_back = HeldBack()
         self._unpacked = fetch.unpacked
+        self._poll_limit: asyncio.Timeout | None = None
+        """That of the poll in progress."""
 
     async def _give_up(self) -> None:
         """Forget all partitions, once what was read of them is drained."""
@@ -92,6 +94,9 @@ class Reader:
             consumer.pause(partition)
             consumer.seek(partition, 0)
         self.assigned = frozenset(map(to_partition, assigned))
+        limit, self._poll_limit = self._poll_limit, None
+        if limit is not None:  # the poll began before the assignment, which now waits for ``start_at``
+            limit.reschedule(asyncio.get_running_loop().time())
 
     @property
     def unprepared(self) -> frozenset[Partition]:
@@ -161,10 +166,14 @@ class Reader:
 
     async def _poll(self, polled: Collection[TopicPartition], timeout_s: float) -> Any:
         async with self.member.call("read the group's partitions", timeout_s + _LATE_S):
-            with at_most(self._membership.max_batch_bytes, self._unpacked):
-                return await self.member.consumer.getmany(
-                    *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
-                )
+            try:
+                async with asyncio.timeout(None) as self._poll_limit:
+                    with at_most(self._membership.max_batch_bytes, self._unpacked):
+                        return await self.member.consumer.getmany(
+                            *polled, timeout_ms=int(timeout_s * 1000), max_records=self._membership.max_batch
+                        )
+            finally:
+                self._poll_limit = None
 
     def passed(self) -> dict[Partition, int]:
         """Return the next offset to read of each started partition.

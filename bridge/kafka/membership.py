@@ -17,8 +17,9 @@ _LONG_POLL_MS = 50
 """aiokafka has one fetch in progress per broker; a partition that is not in it waits until it ends.
 With the usual 500 ms, that was the latency of every hundredth event."""
 COMPLETE_POLL_MS = 500
-"""The same for a fetch of all partitions of a broker: an idle one is asked twice per second. Requests for
-metadata and for the ends of logs wait for it, as at the end of an assignment."""
+"""The same for a fetch of all partitions of a broker, which no other partition waits for."""
+SILENT_POLL_MS = 2000
+"""The same while nothing comes. A partition whose position is set anew waits for it; records do not."""
 METADATA_AGE_S = 10.0
 """New partitions and topics are noticed within this time (aiokafka's default: 300 s)."""
 

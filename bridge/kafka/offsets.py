@@ -23,11 +23,11 @@ from aiokafka.errors import (
     for_code,
 )
 from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
-from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest
 
 from bridge.errors import BrokerError, ClientFailed, CommitError
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.offset_codec import LeanOffsetCommit, LeanOffsetFetch
 from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Committed, Partition
 from bridge.telemetry import events
@@ -110,8 +110,10 @@ class OffsetStore:
         self, group: str, partitions: Collection[Partition] | None
     ) -> dict[Partition, Committed]:
         rows = None if partitions is None else {partition: (partition.number,) for partition in partitions}
-        request = OffsetFetchRequest(group, None if rows is None else _by_topic(rows))
+        request = LeanOffsetFetch(group, None if rows is None else _by_topic(rows))
         response = await self._send(group, request)
+        # Since version 2, an error of the whole group, as while its coordinator loads it: no topic is there.
+        self._raise_for_code(group, getattr(response, "error_code", 0))
         committed = {}
         for topic, answers in response.topics or ():  # null: librdkafka's mock cluster, for all partitions
             for number, offset, metadata, code in answers:
@@ -129,8 +131,8 @@ class OffsetStore:
             partition: ((partition.number, committed.offset, committed.metadata),)
             for partition, committed in offsets.items()
         }
-        request = OffsetCommitRequest(
-            group, _NO_GENERATION, _NO_MEMBER, OffsetCommitRequest.DEFAULT_RETENTION_TIME, _by_topic(rows)
+        request = LeanOffsetCommit(
+            group, _NO_GENERATION, _NO_MEMBER, LeanOffsetCommit.DEFAULT_RETENTION_TIME, _by_topic(rows)
         )
         response = await self._send(group, request, self._may_commit)
         refused: list[Partition] = []
@@ -179,7 +181,7 @@ class OffsetStore:
     async def _send(
         self,
         group: str,
-        request: OffsetCommitRequest | OffsetFetchRequest | DeleteGroupsRequest,
+        request: LeanOffsetCommit | LeanOffsetFetch | DeleteGroupsRequest,
         may_send: Callable[[], bool] = lambda: True,
     ) -> Any:
         """Send a request to the coordinator of a group. Raises ``CommitError``."""

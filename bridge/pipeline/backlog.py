@@ -18,6 +18,8 @@ from bridge.pipeline.cursor_loader import CursorsByPartition
 from bridge.pipeline.cursor_start import EndpointCursor
 
 LOOK_EVERY_S = 10.0
+_AT_ONCE = 1_000
+"""Cursors that are looked at in one turn of the loop."""
 _FEWEST_OFFSETS = 100
 """Below this number of offsets, the share that an endpoint selects is not known: all of them count."""
 
@@ -94,13 +96,17 @@ class Backlogs:
             with suppress(KafkaUnavailable):  # the reader of the partitions logs the outage
                 self._ends = await self._ask(partitions)
         now, before, still = self._clock.monotonic(), self._still, dict[EndpointCursor, tuple[int, float]]()
+        looks = 0
         for partition, by_name in list(self._checkpoints.cursors.items()):
             end = self._end(partition)
-            for cursor in by_name.values():
-                if cursor.position < end and cursor.not_settled_below(end):
+            for cursor in [each for each in by_name.values() if each.position < end]:
+                if cursor.not_settled_below(end):
                     position, since = before.get(cursor, (-1, now))
                     still[cursor] = cursor.position, since if position == cursor.position else now
-            await asyncio.sleep(0)  # a partition may have a thousand cursors
+            looks += len(by_name)
+            if looks >= _AT_ONCE:
+                looks = 0
+                await asyncio.sleep(0)
         self._still = still
 
     def of(self, endpoint: str) -> Lag:

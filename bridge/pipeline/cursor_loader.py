@@ -39,8 +39,8 @@ TopicIdByName = Mapping[str, str | None]
 class Offsets(Protocol):
     """The broker's store of cursors: offsets of groups without members."""
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
-        """Return what is committed. Raises ``CommitError``."""
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
+        """Return what is committed, of these partitions or of all. Raises ``CommitError``."""
         ...
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
@@ -117,34 +117,25 @@ class CursorLoader:
         """Build the cursors of one endpoint."""
         started: list[tuple[EndpointCursor, Started]] = []
         share = self._budget.share(endpoint)
-        by_topic = {topic: self._policy(chosen, topic) for topic in {partition.topic for partition in bounds}}
+        beginning = self._beginnings[endpoint]
+        begun = beginning.topics if beginning else {}
+        by_topic = {
+            topic: (self._policy(chosen, topic), begun.get(topic, NO_PLACES), loaded.topic_ids.get(topic))
+            for topic in {partition.topic for partition in bounds}
+        }
         for partition, log in bounds.items():
-            committed, policy = commits.get(partition), by_topic[partition.topic]
+            committed, (policy, places, topic_id) = commits.get(partition), by_topic[partition.topic]
             settled = journaled.settled(endpoint, partition, committed)
-            start = self._decide(endpoint, policy, partition, log, committed, loaded)
+            start = decide_start(partition.number, log, committed, places, topic_id)
+            if isinstance(start, Lost) and policy.on_lost_offset == "stop":
+                reason = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
+                loaded.stopped[endpoint] = reason
             cursor = build_cursor(endpoint, policy, share, partition, log, start, settled)
             if isinstance(start, Started):
                 started.append((cursor, start))
             loaded.cursors[partition][endpoint] = cursor
             loaded.committed[cursor] = committed if isinstance(start, Continued) else None
         report_started(endpoint, started)
-
-    def _decide(
-        self,
-        endpoint: str,
-        policy: CursorPolicy,
-        partition: Partition,
-        log: tuple[int, int],
-        committed: Committed | None,
-        loaded: Loaded,
-    ) -> Continued | Started | Lost:
-        topic, number = partition
-        beginning = self._beginnings[endpoint]
-        places = beginning.topics.get(topic, NO_PLACES) if beginning else NO_PLACES
-        start = decide_start(number, log, committed, places, loaded.topic_ids.get(topic))
-        if isinstance(start, Lost) and policy.on_lost_offset == "stop":
-            loaded.stopped[endpoint] = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
-        return start
 
     def _policy(self, policy: CursorPolicy, topic: str) -> CursorPolicy:
         return replace(policy, on_lost_offset="earliest") if topic in self._whole_topics else policy

@@ -153,7 +153,8 @@ def build_cursor(
         failures=completion.failures,
         parts=completion.parts,
     )
-    skip_deleted_offsets(cursor, first)
+    if first > cursor.position:
+        skip_deleted_offsets(cursor, first)
     return cursor
 
 

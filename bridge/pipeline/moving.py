@@ -23,6 +23,7 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _BEAT_S = 0.5
+"""How soon a partition that comes here is noticed, while there are moves."""
 
 
 class CursorMover:
@@ -60,7 +61,7 @@ class CursorMover:
                     await self._outage.wait(exc)
             self._changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(_BEAT_S):
+                async with asyncio.timeout(_BEAT_S if self._known.all() else None):
                     await self._changed.wait()
 
     async def _apply_all(self, assignment: Assignment, checkpoints: Checkpoints) -> None:

@@ -53,8 +53,9 @@ from bridge.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 _POLL_S = 0.1
-_IDLE_POLL_S = 0.25
-"""How long a read waits for records. It is shorter while a partition has no room: it may have some soon."""
+_IDLE_POLL_S = 1.0
+"""How long a read waits for records; a new assignment ends it. It is shorter while a partition has no room:
+it may have some soon."""
 _END_S = 1.0
 _PASS_S = 0.2
 """How often the cursors move past what holds no readable record, in seconds."""

@@ -57,7 +57,7 @@ class OwnOffsets:
         self._offsets = edges.offsets
         self._mark = mark
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         """Return what is committed. Raises ``CommitError``."""
         return await self._offsets.fetch(f"{group}.{self._mark}", partitions)
 

@@ -72,7 +72,8 @@ class FakeReader:
                 batches.append((partition, records[: self._max_batch]))
             else:
                 self._positions[partition] = following
-        await asyncio.sleep(0 if batches else timeout_s)
+        # The real one returns when a record comes.
+        await asyncio.sleep(0 if batches else min(timeout_s, 0.25))
         mine = [(one, records) for one, records in batches if one in self._positions]
         self._positions.update({one: records[-1].end for one, records in mine})
         return mine
@@ -198,9 +199,13 @@ class FakeOffsets:
             if not partitions or partition in partitions:
                 del self.committed[group, partition]
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         await asyncio.sleep(0)
-        return {one: self.committed[group, one] for one in partitions if (group, one) in self.committed}
+        return {
+            one: committed
+            for (of, one), committed in self.committed.items()
+            if of == group and (partitions is None or one in partitions)
+        }
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
         await asyncio.sleep(0)

@@ -41,6 +41,9 @@ _SUSPECT_AFTER = 2
 _IDLE_S = 0.2
 _PART_WAIT_MS = 50
 """How long a broker may wait for records of a part of its partitions: the others wait for the answer."""
+_OWN_CONNECTION = 2
+"""The connection to a broker that only fetches use, beside aiokafka's ``ConnectionGroup`` of 0 and 1. A
+broker answers the requests of a connection in turn, so that others would wait for what a fetch waits for."""
 _NOTHING = SimpleNamespace(topics=[], API_VERSION=4)
 """What aiokafka reads of a response, without partitions."""
 _REMEDY = (
@@ -143,12 +146,20 @@ class FetchClient:
     """
 
     def __init__(
-        self, client: Any, failing: FailingPartitions, received: Callable[[int], None] = lambda size: None
+        self,
+        client: Any,
+        failing: FailingPartitions,
+        received: Callable[[int], None] = lambda size: None,
+        apart: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``received`` is called with the records in each response, of which ``FULL_RECORDS`` are counted."""
+        """``received`` is called with the records in each response, of which ``FULL_RECORDS`` are counted.
+
+        ``apart`` returns True if fetches have a connection of their own.
+        """
         self._client = client
         self._failing = failing
         self._received = received
+        self._apart = apart
         self._failures: dict[int, int] = {}
         self._suspects: set[TopicPartition] = set()
 
@@ -166,8 +177,13 @@ class FetchClient:
                 await asyncio.sleep(_IDLE_S)
                 return _NOTHING
             request = _only(request, offsets)
+        if self._apart():
+            options["group"] = _OWN_CONNECTION
         try:
             response = await self._client.send(node_id, request, **options)
+        except asyncio.CancelledError:  # the assignment has ended
+            self._hang_up(node_id)
+            raise
         except Exception as exc:
             await self._failed(node_id, offsets, exc)
             if isinstance(exc, KafkaError):
@@ -178,6 +194,11 @@ class FetchClient:
         self._suspects -= offsets.keys()
         self._received(self._note(response, offsets))
         return response
+
+    def _hang_up(self, node_id: int) -> None:
+        """Close the connection of a fetch that is given up: the next one would wait until it is answered."""
+        if self._apart() and (connection := self._client._conns.get((node_id, _OWN_CONNECTION))):
+            connection.close()
 
     def _choose(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Return what to fetch: one partition that may fail the request, or all that are not failing."""
@@ -251,7 +272,10 @@ class CarefulFetcher(GatheringFetcher):
         def received(records: int) -> None:
             self.pace.received(records)
 
-        super().__init__(FetchClient(client, self.failing, received), subscriptions, **options)
+        def apart() -> bool:
+            return self.complete_wait_ms > 0
+
+        super().__init__(FetchClient(client, self.failing, received, apart), subscriptions, **options)
 
 
 def failing_partitions(consumer: AIOKafkaConsumer, assigned: Iterable[TopicPartition]) -> int:

@@ -18,7 +18,7 @@ from aiokafka.protocol.fetch import FetchRequest
 
 from bridge.core.fetch_pace import FetchPace
 
-_LOOK_AGAIN_S = 1.0
+_LOOK_AGAIN_S = 3.0
 """aiokafka's task that fetches looks at all partitions that often when nothing has woken it: five times per
 second, by default. What was read, resumed, moved or answered does wake it."""
 
@@ -27,12 +27,12 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
     """Fetches as aiokafka does, at the pace of ``pace``.
 
     ``complete_wait_ms`` is how long a broker may wait for records if its request contains all its
-    partitions; 0: as long as for any other request.
+    partitions; 0: as long as for any other request. ``silent_wait_ms`` is the same while nothing comes.
     """
 
     def __init__(self, client: Any, subscriptions: Any, **options: Any) -> None:
         self.pace = FetchPace()
-        self.complete_wait_ms = 0
+        self.complete_wait_ms = self.silent_wait_ms = 0
         self._pauses = False
         options["fetcher_timeout"] = _LOOK_AGAIN_S
         super().__init__(client, subscriptions, **options)
@@ -49,7 +49,8 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
         if requests:
             self.pace.sent(now)
             if self.complete_wait_ms:
-                self._wait_longer(assignment, requests)
+                wait_ms = self.silent_wait_ms if self.pace.is_silent(now) else self.complete_wait_ms
+                self._wait_longer(assignment, requests, wait_ms)
         return actions
 
     def _notify(self, future: Any) -> None:
@@ -57,7 +58,9 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
         if not self._pauses or future is not self._wait_consume_future:
             super()._notify(future)
 
-    def _wait_longer(self, assignment: Any, requests: Sequence[tuple[int, FetchRequest]]) -> None:
+    def _wait_longer(
+        self, assignment: Any, requests: Sequence[tuple[int, FetchRequest]], wait_ms: int
+    ) -> None:
         """Let brokers wait longer whose request leaves out none of their partitions."""
         counts = [sum(len(rows) for _, rows in request.topics) for _, request in requests]
         if sum(counts) == len(assignment.tps):
@@ -70,14 +73,14 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
                 if count == leaders.count(node)
             ]
         for _, request in complete:
-            request._max_wait_ms = self.complete_wait_ms
+            request._max_wait_ms = wait_ms
 
 
-def wait_at_broker(consumer: AIOKafkaConsumer, complete_wait_ms: int) -> None:
+def wait_at_broker(consumer: AIOKafkaConsumer, complete_wait_ms: int, silent_wait_ms: int) -> None:
     """Let the brokers wait this long for records, as far as no partition waits for the answer.
 
-    The consumer must have been started.
+    ``silent_wait_ms``: while nothing comes. The consumer must have been started.
     """
     fetcher: Any = consumer._fetcher
     if fetcher is not None:
-        fetcher.complete_wait_ms = complete_wait_ms
+        fetcher.complete_wait_ms, fetcher.silent_wait_ms = complete_wait_ms, silent_wait_ms

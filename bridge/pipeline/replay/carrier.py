@@ -28,6 +28,7 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _BEAT_S = 0.25
+"""How soon a partition that comes or goes is noticed, while there are replays."""
 _FAILED_S = 10.0
 _MOST_AT_ONCE = 4
 """Replays that run in a process at the same time; the others wait, the oldest first."""
@@ -102,7 +103,7 @@ class ReplayCarrier:
                 except (KafkaUnavailable, CommitError) as exc:
                     await self._outage.wait(exc)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(_BEAT_S):
+                    async with asyncio.timeout(_BEAT_S if self._jobs.all() else None):
                         await self._changed.wait()
 
     def restart(self) -> None:

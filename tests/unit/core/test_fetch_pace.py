@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.fetch_pace import BATCH_RECORDS, FULL_RECORDS, GATHER_S, FetchPace
+from bridge.core.fetch_pace import BATCH_RECORDS, FULL_RECORDS, GATHER_S, SILENT_S, FetchPace
 
 
 def steady(records_per_s: float, seconds: float = 1.0) -> tuple[float, float]:
@@ -68,6 +68,25 @@ def test_a_stream_waits_until_a_batch_has_come_and_no_longer(events_per_s: int) 
     fetches, longest = steady(events_per_s)
     assert longest <= 1.2 * BATCH_RECORDS / events_per_s
     assert fetches <= 1.3 * events_per_s / BATCH_RECORDS + 2
+
+
+def test_a_consumer_is_silent_after_seconds_in_which_nothing_has_come_and_not_before() -> None:
+    pace = FetchPace()
+    pace.sent(10.0)
+    assert not pace.is_silent(10.0), "it has only begun"
+    pace.sent(10.0 + SILENT_S - 1)
+    assert not pace.is_silent(10.0 + SILENT_S - 1)
+    assert pace.is_silent(10.0 + SILENT_S)
+
+
+def test_a_record_ends_the_silence_from_the_next_fetch_on() -> None:
+    pace = FetchPace()
+    pace.sent(10.0)
+    pace.sent(10.0 + 2 * SILENT_S)
+    pace.received(1)
+    pace.sent(11.0 + 2 * SILENT_S)
+    assert not pace.is_silent(11.0 + 2 * SILENT_S)
+    assert pace.is_silent(11.0 + 3 * SILENT_S)
 
 
 def test_a_flood_is_never_paused() -> None:

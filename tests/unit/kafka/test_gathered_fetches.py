@@ -12,13 +12,22 @@ from aiokafka import TopicPartition
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.protocol.fetch import FetchRequest
 
-from bridge.core.fetch_pace import FULL_RECORDS, GATHER_S
+from bridge.core.fetch_pace import FULL_RECORDS, GATHER_S, SILENT_S
 from bridge.kafka.aiokafka_patches.failing_fetches import CarefulFetcher
 from bridge.kafka.aiokafka_patches.gathered_fetches import GatheringFetcher
 from tests.support.record_batches import RawBatch, RawRecord
 from tests.support.simulated import simulated
 
 PARTITIONS = [TopicPartition("orders", number) for number in range(3)]
+
+
+class FakeConnection:
+    """A connection to a broker."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class FakeBroker:
@@ -29,14 +38,18 @@ class FakeBroker:
 
     def __init__(self, size: int = 1) -> None:
         self.requests: list[tuple[float, int, FetchRequest]] = []
+        self.connections: list[int] = []
+        self._conns: dict[tuple[int, int], FakeConnection] = {}
         self.cluster = SimpleNamespace(leader_for_partition=lambda partition: int(partition.partition == 2))
         self._loop = asyncio.get_running_loop()
         self._metadata_max_age_ms = 10_000
         self._size = size
         self.written = asyncio.Event()
 
-    async def send(self, node_id: int, request: FetchRequest) -> Any:
+    async def send(self, node_id: int, request: FetchRequest, group: int = 0) -> Any:
         self.requests.append((self._loop.time(), node_id, request))
+        self.connections.append(group)
+        self._conns.setdefault((node_id, group), FakeConnection())
         try:
             async with asyncio.timeout(request._max_wait_ms / 1000):
                 await (asyncio.Event() if node_id else self.written).wait()
@@ -51,13 +64,16 @@ class FakeBroker:
         return [at for at, node, _ in self.requests if node == node_id]
 
 
-def started(broker: FakeBroker, complete_wait_ms: int = 250) -> tuple[CarefulFetcher, Any]:
+def started(
+    broker: FakeBroker, complete_wait_ms: int = 250, silent_wait_ms: int | None = None
+) -> tuple[CarefulFetcher, Any]:
     subscriptions = SubscriptionState()
     subscriptions.assign_from_user(PARTITIONS)
     for partition in PARTITIONS:
         subscriptions.seek(partition, 0)
     fetcher = CarefulFetcher(broker, subscriptions, fetch_max_wait_ms=50)
     fetcher.complete_wait_ms = complete_wait_ms
+    fetcher.silent_wait_ms = complete_wait_ms if silent_wait_ms is None else silent_wait_ms
     return fetcher, subscriptions
 
 
@@ -155,6 +171,50 @@ async def test_an_idle_consumer_asks_each_broker_only_when_the_last_question_has
     fetcher, _ = started(broker, complete_wait_ms=500)
     await asyncio.sleep(10.1)
     assert [len(broker.times(node)) for node in (0, 1)] == [21, 21]
+    await fetcher.close()
+
+
+@simulated
+async def test_a_consumer_that_gets_nothing_for_seconds_asks_less_often_until_something_comes() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker, complete_wait_ms=500, silent_wait_ms=2000)
+    await asyncio.sleep(SILENT_S + 20.1)
+    steps = [after - before for before, after in pairwise(broker.times(0))]
+    assert set(steps) == {0.5, 2.0}
+    assert steps == sorted(steps)
+    assert len(steps) == SILENT_S / 0.5 + 10
+    broker.written.set()
+    await read(fetcher, 1)
+    broker.written.clear()
+    await asyncio.sleep(1)
+    assert broker.requests[-1][2]._max_wait_ms == 500
+    await fetcher.close()
+
+
+@simulated
+async def test_the_fetches_of_a_member_have_a_connection_of_their_own_and_those_of_others_have_not() -> None:
+    broker = FakeBroker()
+    fetcher, _ = started(broker)
+    await asyncio.sleep(1)
+    await fetcher.close()
+    assert set(broker.connections) == {2}
+    broker = FakeBroker()
+    fetcher, _ = started(broker, complete_wait_ms=0)
+    await asyncio.sleep(1)
+    await fetcher.close()
+    assert set(broker.connections) == {0}
+
+
+@simulated
+async def test_a_new_assignment_is_fetched_without_waiting_for_the_fetch_that_it_ends() -> None:
+    """A broker answers the requests of a connection in turn: the next one must be another."""
+    broker = FakeBroker()
+    fetcher, subscriptions = started(broker)
+    await asyncio.sleep(0.1)
+    assert not any(connection.is_closed for connection in broker._conns.values())
+    subscriptions.assign_from_user(PARTITIONS[:2])
+    await asyncio.sleep(0.01)
+    assert {place for place, connection in broker._conns.items() if connection.is_closed} == {(0, 2), (1, 2)}
     await fetcher.close()
 
 

@@ -76,6 +76,19 @@ async def test_reading_needs_no_permission_and_leaves_out_partitions_without_a_c
     assert await store.fetch("g.crm", [P0, P1]) == {P0: Committed(7, "map")}
 
 
+@pytest.mark.parametrize("code", [GroupLoadInProgressError.errno, NotCoordinatorForGroupError.errno, 30])
+async def test_an_error_of_the_whole_group_is_not_taken_for_a_group_without_offsets(code: int) -> None:
+    """Since version 2 such a response has no topics: a cursor would be lost to a broker that restarts."""
+    client = FakeClient(
+        SimpleNamespace(topics=[("orders", [(0, 7, "", 0)])], error_code=0),
+        SimpleNamespace(topics=[], error_code=code),
+    )
+    store = store_over(client)
+    assert await store.fetch("g.crm", [P0, P1]) == {P0: Committed(7, "")}
+    with pytest.raises(CommitError, match=rf"g\.crm.*\(error {code}\)"):
+        await store.fetch("g.crm", [P0, P1])
+
+
 async def test_the_first_read_waits_for_a_new_cluster_and_logs_it_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -299,7 +299,7 @@ class SlowOffsets(FakeOffsets):
 
     process: Process | None = None
 
-    async def fetch(self, group: str, partitions: Collection[Partition]) -> dict[Partition, Committed]:
+    async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         found = await super().fetch(group, partitions)
         process, self.process = self.process, None
         if process is not None:
