@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,11 @@ import yaml
 
 import bridge
 from bridge import settings
+from tests.support.helm import needs_helm
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "hookferry"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-HELM = os.environ.get("HELM", "helm")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -145,21 +143,23 @@ def test_the_program_accepts_the_example_configuration(
     values: Path, defaults: dict[str, Any], tmp_path: Path
 ) -> None:
     """Merge it over the chart's defaults; create the files that a pod mounts under ``tmp_path``."""
-    for file in ("run/crm/token", "run/kafka-ca/ca.crt", "schemas/fineract/MessageV1.avsc"):
+    mounted = ["run/crm/token", "run/kafka-ca/ca.crt", "schemas/fineract/MessageV1.avsc"]
+    for file in (*mounted, "run/admin/tls.crt", "run/admin/tls.key"):
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_text("something")
     text = yaml.safe_dump(merged(defaults, read(values))["config"])
     config = tmp_path / "bridge.yaml"
     config.write_text(re.sub(r"(?<![\w/])/(run|schemas)/", rf"{tmp_path}/\1/", text))
     signing_key = "whsec_" + base64.b64encode(bytes(32)).decode()
-    environ = {"CRM_TOKEN": "t", "CRM_SECRET": signing_key, "KAFKA_PASSWORD": "p"}
+    environ = dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", text), "a-token-of-some-length")
+    environ["CRM_SECRET"] = signing_key
 
     loaded = settings.load(config, environ)
 
     assert set(loaded.endpoints) == set(read(values)["config"]["endpoints"])
 
 
-@pytest.mark.skipif(shutil.which(HELM) is None, reason="chart: no helm on PATH")
+@needs_helm
 def test_the_chart_passes_its_checks() -> None:
     """Run tests/chart/check.sh: lint, renderings, suites, the schemas of Kubernetes."""
     run = subprocess.run(

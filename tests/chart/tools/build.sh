@@ -1,0 +1,34 @@
+#!/bin/sh
+# Build the tools of tests/chart/check.sh into a folder: helm, helm-unittest and kubeconform from the modules that go.mod
+# pins, and the schemas of Kubernetes and of prometheus-operator. Exits with 3 if Go is missing. Argument: the folder.
+set -eu
+out=$(mkdir -p "$1" && cd "$1" && pwd)
+cd "$(dirname "$0")"
+PYTHON=${PYTHON:-python3}
+# prometheus-operator is no Go dependency: its module only brings the definitions of ServiceMonitor and PrometheusRule.
+operator=github.com/prometheus-operator/prometheus-operator@v0.85.0
+operator_sum='h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s='
+
+PATH=$PATH:/usr/local/go/bin
+if ! command -v go >/dev/null 2>&1; then
+  echo "the chart's tools cannot be built: no go on the PATH" >&2
+  exit 3
+fi
+echo "Building helm, helm-unittest and kubeconform: a minute or two, once."
+# Helm takes the version of Kubernetes that it supports from the version of client-go in go.mod, so no flag must set it.
+go build -mod=readonly -buildvcs=false -trimpath -ldflags '-s -w' -o "$out/" tool
+
+found=$(go mod download -json "$operator")
+folder=$(echo "$found" | sed -n 's/^.*"Dir": "\(.*\)",*$/\1/p')
+[ "$(echo "$found" | sed -n 's/^.*"Sum": "\(.*\)",*$/\1/p')" = "$operator_sum" ] ||
+  { echo "$operator has another content than the one that was pinned" >&2; exit 1; }
+mkdir -p "$out/crds"
+for kind in servicemonitors prometheusrules; do
+  cp "$folder/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml" "$out/crds/"
+done
+chmod -R u+w "$out/crds"
+
+# Only the files of the package are used, and nothing of it runs, so it needs neither its dependencies nor an environment.
+"$PYTHON" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --upgrade \
+  --target "$out/schemas" -r ../../../requirements-chart.lock
+"$out/helm" version --short
