@@ -1,8 +1,8 @@
 """Write the schemas that kubeconform needs, without network: of Kubernetes, and of custom resources.
 
 Usage: ``k8s_schemas.py FOLDER DEFINITIONS VERSION...``, versions such as 1.37.0. The schemas of Kubernetes
-come from the Python package ``kubernetes-validate``. DEFINITIONS is a folder of CustomResourceDefinitions, which
-may be missing. Exits with 3 if the package is missing.
+come from the Python package ``kubernetes-validate``. DEFINITIONS is a folder of CustomResourceDefinitions,
+which may be missing. Exits with 3 if the package is missing.
 """
 
 from __future__ import annotations
