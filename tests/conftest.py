@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 ROOT = str(TESTS.parent)
@@ -38,6 +39,11 @@ machine, so they run next to tests that only compute: most of the folders before
 deadlines, and none of the folders after them does.
 """
 _kept_logs = pytest.StashKey[list[str]]()
+# A machine with a load of 20 draws examples slowly and runs them slowly: neither is a fault of the test. With
+# CI set, Hypothesis loads a profile of its own that says the same.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "CI" not in os.environ:
+    settings.load_profile("busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:
