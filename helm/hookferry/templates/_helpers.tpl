@@ -138,14 +138,11 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- $own := default dict (get $config "console") -}}
 {{- $name := include "hookferry.consoleName" . -}}
 {{- $short := printf "%s.%s" $name .Release.Namespace -}}
-{{- $hosts := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
-{{- if .Values.console.ingress.host -}}
-{{- $hosts = list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) .Values.console.ingress.host -}}
+{{- $hosts := default (list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short)) $own.hosts -}}
+{{- if and .Values.console.ingress.host (not (has .Values.console.ingress.host $hosts)) -}}
+{{- $hosts = append $hosts .Values.console.ingress.host -}}
 {{- end -}}
-{{- $fits := dict "host" "0.0.0.0" "folder" (include "hookferry.consoleFolder" .) -}}
-{{- if not $own.hosts -}}
-{{- $fits = merge (dict "hosts" $hosts) $fits -}}
-{{- end -}}
+{{- $fits := dict "host" "0.0.0.0" "folder" (include "hookferry.consoleFolder" .) "hosts" $hosts -}}
 {{- $_ := set $config "console" (merge $fits $own) -}}
 {{- include "hookferry.asYaml" $config -}}
 {{- end -}}
