@@ -19,7 +19,9 @@ echo "Building helm, helm-unittest and kubeconform: a minute or two, once."
 # it is half of the work, and a build that a timeout ends leaves the others. Helm takes the version of Kubernetes that it supports
 # from the version of client-go in go.mod, so no flag must set it.
 build() {
-  CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -gcflags='all=-N -l -dwarf=false' -ldflags='-s -w' -o "$out/" "$@"
+  rm -rf "$out/new"
+  CGO_ENABLED=0 go build -mod=readonly -buildvcs=false -trimpath -gcflags='all=-N -l -dwarf=false' -ldflags='-s -w' -o "$out/new/" "$@"
+  mv "$out"/new/* "$out" # at once, so that no half of a file is run after a timeout
 }
 build github.com/helm-unittest/helm-unittest/cmd/helm-unittest github.com/yannh/kubeconform/cmd/kubeconform
 build helm.sh/helm/v4/cmd/helm
@@ -37,4 +39,5 @@ chmod -R u+w "$out/crds"
 # Only the files of the package are used, and nothing of it runs, so it needs neither its dependencies nor an environment.
 "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes --upgrade \
   --target "$out/schemas" -r ../../../requirements-chart.lock
+rmdir "$out/new"
 "$out/helm" version --short
