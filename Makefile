@@ -28,7 +28,7 @@ UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-kafka-4 test-fast test-quick lint $(CHECKS) format bench bench-steps verifiers faults docs lock pictures chart \
-	image sbom audit clean
+	chart-tools image sbom audit clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -116,13 +116,17 @@ docs: $(READY) ## write the generated files of docs/ and schemas/
 pictures: $(READY) ## take the pictures of docs/how-to/console.md again (needs Chromium)
 	PICTURES=1 $(BIN)/python -m pytest -q tests/e2e/test_console_in_chromium.py -k pictures
 
-chart: ## lint and test the Helm chart (helm on the PATH or in HELM)
+chart: ## lint and test the Helm chart (with the tools of chart-tools, or helm on the PATH or in HELM)
 	tests/chart/check.sh
+
+chart-tools: $(READY) ## build helm, helm-unittest and kubeconform into build/chart-tools (needs Go 1.26)
+	PYTHON=$(abspath $(BIN))/python tests/chart/tools/build.sh build/chart-tools
 
 lock: ## pin all dependencies again, by hash and without the name of an index (needs uv)
 	$(UV_COMPILE) --extra otel --extra postgresql pyproject.toml -o requirements.lock
 	$(UV_COMPILE) --extra otel --extra postgresql --extra msk --constraints requirements.lock pyproject.toml -o requirements-msk.lock
 	$(UV_COMPILE) --group pyproject.toml:build -o requirements-build.lock
+	$(UV_COMPILE) --group pyproject.toml:chart --no-deps -o requirements-chart.lock
 	$(UV_COMPILE) --extra demo --extra otel --extra postgresql --group dev --constraints requirements.lock pyproject.toml -o requirements-dev.lock
 
 image: ## build the container image, tagged with the version (BUILDER=podman; PYTHON_IMAGE=python@sha256:… fixes its base)

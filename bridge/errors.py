@@ -227,3 +227,8 @@ class StoreUnavailable(HookferryError):
 
 class RowsRefused(StoreUnavailable):
     """A database cannot contain a value of these rows; the others are not written either."""
+
+
+def forget_frames(error: Exception) -> None:
+    """Keep the error alone: its traceback and its cause would keep decoded data while it waits."""
+    error.__traceback__ = error.__cause__ = error.__context__ = None

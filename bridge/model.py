@@ -7,10 +7,11 @@ tuple costs a third of a frozen dataclass.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 Header = tuple[str, bytes | None]
@@ -227,6 +228,10 @@ class RefusedField(NamedTuple):
     instead: str
 
 
+NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
+"""The context of events whose format has none."""
+
+
 @dataclass(slots=True, eq=False)
 class Event:
     """A decoded record: what happened, to which entity, and a payload that is decoded on demand.
@@ -254,7 +259,7 @@ class Event:
     The result is equal at each call. It is decoded only once, for all endpoints, until ``forget_decoded``.
     Raises ``DecodeError`` when the bytes do not follow their schema.
     """
-    context: dict[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=lambda: NO_CONTEXT)
     index: int = 0
     webhook_id: str = ""
     rendered: bytes | None = None

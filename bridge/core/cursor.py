@@ -25,6 +25,7 @@ _NO_NOTES: dict[Spot, Any] = {}
 _NO_PARTS: dict[int, set[int]] = {}
 """What a cursor without events in work shares with all others, and never changes: a thousand endpoints in a
 hundred partitions are a hundred thousand cursors, and most are at rest."""
+_EVENT_BYTES = RECORD_BYTES + DELIVERY_BYTES
 _WINDOWS_WITH_BLOCKED = 4
 """All unsettled events of a cursor, those in blocked lanes included, fill at most this many windows."""
 
@@ -83,7 +84,6 @@ class Cursor(Generic[Note]):
         "_earlier_end",
         "_earlier_open",
         "_events",
-        "_failures",
         "_map_too_large",
         "_on_change",
         "_open",
@@ -93,6 +93,7 @@ class Cursor(Generic[Note]):
         "_window_bytes",
         "attached",
         "endpoint",
+        "failures",
         "full",
         "is_changed",
         "live",
@@ -144,7 +145,8 @@ class Cursor(Generic[Note]):
         self.share = share or Share(MemoryBudget())
         self._earlier_end = position if settled_to is None else max(settled_to, position)
         self._earlier_open = left_open
-        self._failures: dict[Spot, Note] = dict(failures) if failures else _NO_NOTES
+        self.failures: dict[Spot, Note] = dict(failures) if failures else _NO_NOTES
+        """What this or an earlier process stored about deliveries that failed, by offset and part."""
         self._parts = {offset: set(settled) for offset, settled in parts.items()} if parts else _NO_PARTS
         self._open = _NO_OFFSETS
         self._pending = _NO_EVENTS
@@ -183,30 +185,29 @@ class Cursor(Generic[Note]):
             return False
         return offset >= self._earlier_end or offset in self._earlier_open
 
+    def needs_all_from(self, offset: int) -> bool:
+        """Return True if ``needs`` is True for every event from this offset on."""
+        return offset >= self.position and offset >= self._earlier_end and not self._parts
+
     def open(self, offset: int, size_bytes: int) -> None:
-        """Track one more unsettled event. Offsets come in ascending order.
+        """Track one more unsettled event. Offsets come in ascending order, and ``advance`` follows.
 
         ``size_bytes`` is the size of the record with key and headers, counted once for all its events.
         """
-        share, pending = self.share, self._pending
-        open_here = pending.get(offset)
-        if open_here is None:
-            if pending is _NO_EVENTS:
-                pending = self._pending = {}
-                self._open = deque()
-            self._open.append(offset)
-            pending[offset] = 1
-            self._bytes += size_bytes
-            share.bytes += size_bytes + RECORD_BYTES
-        else:
-            pending[offset] = open_here + 1
+        pending = self._pending
         self._events += 1
         self.opened += 1
-        share.bytes += DELIVERY_BYTES
-        if self._filled_to(1.0):
-            self.full = True
-        elif share.bytes >= share.factor * share.budget.free:
-            self.full = share.is_pressed = True
+        if offset in pending:
+            pending[offset] += 1
+            self.share.bytes += DELIVERY_BYTES
+            return
+        if pending is _NO_EVENTS:
+            pending = self._pending = {}
+            self._open = deque()
+        self._open.append(offset)
+        pending[offset] = 1
+        self._bytes += size_bytes
+        self.share.bytes += size_bytes + _EVENT_BYTES
 
     def count_blocked(self, change: int) -> None:
         """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
@@ -226,27 +227,20 @@ class Cursor(Generic[Note]):
         self.version += 1
         if not self.is_changed:
             self._report_change()
-        pending = self._pending
-        open_here = pending[offset] - 1
+        pending, share = self._pending, self.share
         self._events -= 1
-        share = self.share
-        share.settled_bytes += DELIVERY_BYTES
-        share.bytes -= DELIVERY_BYTES
-        if self._failures:
-            self._failures.pop((offset, part), None)
-        if open_here:
-            pending[offset] = open_here
-            if part:
-                if self._parts is _NO_PARTS:
-                    self._parts = {}
-                self._parts.setdefault(offset, set()).add(part)
+        if self.failures:
+            self.failures.pop((offset, part), None)
+        if pending[offset] > 1:
+            self._settle_part(offset, part)
             return False
         del pending[offset]
         if self._parts:
             self._parts.pop(offset, None)
         self._bytes -= size_bytes
-        share.settled_bytes += size_bytes + RECORD_BYTES
-        share.bytes -= size_bytes + RECORD_BYTES
+        used_bytes = size_bytes + _EVENT_BYTES
+        share.settled_bytes += used_bytes
+        share.bytes -= used_bytes
         if not pending:
             self._pending, self._open = _NO_EVENTS, _NO_OFFSETS
             return True
@@ -254,6 +248,16 @@ class Cursor(Generic[Note]):
         while opened[0] not in pending:
             opened.popleft()
         return True
+
+    def _settle_part(self, offset: int, part: int) -> None:
+        """Settle one of several open events of a record."""
+        self._pending[offset] -= 1
+        self.share.settled_bytes += DELIVERY_BYTES
+        self.share.bytes -= DELIVERY_BYTES
+        if part:
+            if self._parts is _NO_PARTS:
+                self._parts = {}
+            self._parts.setdefault(offset, set()).add(part)
 
     def reopen(self) -> bool:
         """Return True if the cursor was full and takes events again from now on."""
@@ -268,16 +272,21 @@ class Cursor(Generic[Note]):
     def record_failure(self, offset: int, note: Note, part: int = 0) -> None:
         """Store the failed attempts of a delivery, for the next process."""
         self.mark_changed()
-        if self._failures is _NO_NOTES:
-            self._failures = {}
-        self._failures[offset, part] = note
-
-    def failure(self, offset: int, part: int = 0) -> Note | None:
-        """Return what this or an earlier process stored about a failed delivery."""
-        return self._failures.get((offset, part))
+        if self.failures is _NO_NOTES:
+            self.failures = {}
+        self.failures[offset, part] = note
 
     def advance(self, position: int) -> None:
-        """Move to ``position``: everything below it was opened, or needs no delivery."""
+        """Move to ``position``: everything below it was opened, or needs no delivery.
+
+        The cursor is full from now on if what it opened fills its bounds, or the endpoint's share of memory.
+        """
+        if self._events:
+            share = self.share
+            if self._filled_to(1.0):
+                self.full = True
+            elif share.bytes >= share.factor * share.budget.free:
+                self.full = share.is_pressed = True
         if position > self.position:
             self.position = position
             if not self._pending:
@@ -351,7 +360,7 @@ class Cursor(Generic[Note]):
     @property
     def is_at_rest(self) -> bool:
         """Return True if ``position`` is all that there is to commit: everything below it is settled."""
-        return not (self._pending or self._failures or self._parts or self.position < self._earlier_end)
+        return not (self._pending or self.failures or self._parts or self.position < self._earlier_end)
 
     def progress(self) -> Progress[Note]:
         """Return what may be committed now."""
@@ -361,9 +370,9 @@ class Cursor(Generic[Note]):
             open_offsets += sorted(offset for offset in self._earlier_open if offset >= end)
             end = self._earlier_end
         lowest = open_offsets[0] if open_offsets else end
-        if self._failures:
-            kept = {spot: note for spot, note in self._failures.items() if spot[0] >= lowest}
-            self._failures = kept or _NO_NOTES
+        if self.failures:
+            kept = {spot: note for spot, note in self.failures.items() if spot[0] >= lowest}
+            self.failures = kept or _NO_NOTES
         if self._parts:
             unsettled = set(open_offsets)
             left = {
@@ -373,7 +382,7 @@ class Cursor(Generic[Note]):
             }
             self._parts = left or _NO_PARTS
         parts = {offset: frozenset(settled) for offset, settled in self._parts.items()}
-        return Progress(lowest, open_offsets, end, dict(self._failures), parts)
+        return Progress(lowest, open_offsets, end, dict(self.failures), parts)
 
     def set_bounds(self, window: int, window_bytes: int) -> None:
         """Use these bounds from now on; what is open stays, and larger bounds count when it reopens."""

@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from operator import attrgetter
 from struct import Struct
 from typing import NamedTuple
 
 from bridge.model import Event, Record, RedriveMark
 
 _TWO_LONGS = Struct(">qq").unpack
+_new = tuple.__new__
+"""``Claim(...)`` without the call of its ``__new__``, which is written in Python."""
+_timestamp_ms = attrgetter("timestamp_ms")
 
 
 class Claim(NamedTuple):
@@ -44,7 +48,8 @@ def claims_of(decoded: Iterable[tuple[Record, Iterable[Event | RedriveMark]]]) -
     again is claimed by its request: two requests are no duplicates. Nor are two redrives (``round``) of
     one request: the first may have parked the event again.
     """
-    claims = []
+    claims: list[Claim] = []
+    add = claims.append
     for record, events in decoded:
         for event in events:
             digest = 0
@@ -59,8 +64,9 @@ def claims_of(decoded: Iterable[tuple[Record, Iterable[Event | RedriveMark]]]) -
                 else:
                     size = -1 if tenant is None else len(tenant)
                     text = f"{event.id_kind},{size}:{tenant or ''}{event.id}"
-            high, low = _TWO_LONGS(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest())
-            claims.append(Claim(high, low, record.offset, digest))
+            key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+            high, low = _TWO_LONGS(key)
+            add(_new(Claim, (high, low, record.offset, digest)))
     return claims
 
 
@@ -81,7 +87,9 @@ def earliest_ms(records: Iterable[Record]) -> int:
     Producers write the timestamps, and their clocks may be wrong. The earliest of a batch forgets keys
     too late rather than too early, and begins a window too early rather than too late.
     """
-    return min((record.timestamp_ms for record in records if record.timestamp_ms > 0), default=-1)
+    times = [*map(_timestamp_ms, records)]
+    earliest = min(times, default=-1)
+    return earliest if earliest > 0 else min((time for time in times if time > 0), default=-1)
 
 
 def log_time_ms(timestamp_ms: int, now_ms: int) -> int:

@@ -175,18 +175,19 @@ class Router(Generic[Target]):
 
     def __init__(self, subscriptions: Mapping[Target, Subscription]) -> None:
         self._rules = [_Rule.compile(target, wanted) for target, wanted in subscriptions.items()]
-        self._by_tenant = any(wanted.tenants for wanted in subscriptions.values())
+        self.by_tenant = any(wanted.tenants for wanted in subscriptions.values())
+        """True if the events of a source, topic and type may have several routes, by tenant."""
         self._known: dict[tuple[str, str, str, str | None], Route[Target]] = {}
 
     def adopt(self, other: Router[Target]) -> None:
         """Route by the rules of another router from now on. Event types are switched off again after it."""
-        self._rules, self._by_tenant = other._rules, other._by_tenant
+        self._rules, self.by_tenant = other._rules, other.by_tenant
         self._known.clear()
 
     def route(self, event: Event) -> Route[Target]:
         """Return where events of this kind go, before their record headers and content are evaluated."""
         record = event.record if event.resend is None else event.resend.origin
-        key = (event.source, record.partition.topic, event.type, event.tenant if self._by_tenant else None)
+        key = (event.source, record.partition.topic, event.type, event.tenant if self.by_tenant else None)
         route = self._known.get(key)
         return self._evaluate(key, event) if route is None else route
 

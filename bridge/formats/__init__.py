@@ -22,6 +22,8 @@ from bridge.errors import DecodeError, Tombstone
 from bridge.model import Event, IdKind, Record
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_LONGEST_TENANT = 256
+"""Characters of a tenant that is kept for the next webhook id: tenants come from outside."""
 TYPE_BITS = 32
 """A digest's upper half is the type's, the lower one the data's."""
 CHECK_PRODUCER = (
@@ -54,12 +56,17 @@ def require_value(record: Record, source: str, max_value_bytes: int) -> bytes:
     if value is None:
         raise Tombstone(record.place, source)
     if len(value) > max_value_bytes:
-        raise DecodeError(
-            record.place,
-            f"the value has {len(value)} bytes; the limit is {max_value_bytes}",
-            f"raise sources.{source}.max_value_bytes if such events are expected",
-        )
+        raise too_large(record, source, max_value_bytes)
     return value
+
+
+def too_large(record: Record, source: str, max_value_bytes: int) -> DecodeError:
+    """Return the error of a record whose value is larger than ``max_value_bytes``."""
+    return DecodeError(
+        record.place,
+        f"the value has {len(record.value or b'')} bytes; the limit is {max_value_bytes}",
+        f"raise sources.{source}.max_value_bytes if such events are expected",
+    )
 
 
 def derive_lane(record: Record, entity: str | None, tenant: str | None) -> Hashable | None:
@@ -67,13 +74,14 @@ def derive_lane(record: Record, entity: str | None, tenant: str | None) -> Hasha
 
     Two tenants never share a lane: the same id names different entities.
     """
-    topic, number = record.partition
-    part = entity if record.key is None else record.key
+    part: bytes | str | None = record.key
     if part is None:
-        return None
+        part = entity
+        if part is None:
+            return None
     if len(part) > MAX_PART:
         part = shorten(part)
-    return topic, number, part, "" if not tenant else shorten(tenant)
+    return record.partition + (part, shorten(tenant) if tenant else "")  # noqa: RUF005  # half as many steps
 
 
 def webhook_id(
@@ -86,13 +94,24 @@ def webhook_id(
     text is joined with dots (Standard Webhooks), and ids may be long, so no other id is kept. The lengths
     come before the parts, so that no two different events are hashed as the same text.
     """
-    tenant_length = -1 if tenant is None else len(tenant)
-    text = (
-        f"{len(source)},{len(topic)},{tenant_length},{len(id)},{index},{kind}"
-        f":{source}{topic}{tenant or ''}{id}"
-    )
-    known = id.lower() if len(id) == 36 and _UUID.fullmatch(id) else "evt"
+    if index or (tenant and len(tenant) > _LONGEST_TENANT):
+        begin, middle = _around_id.__wrapped__(source, topic, tenant, index, kind)
+    else:
+        begin, middle = _around_id(source, topic, tenant, index, kind)
+    size = len(id)
+    text = f"{begin}{size}{middle}{id}"
+    known = id.lower() if size == 36 and _UUID.fullmatch(id) else "evt"
     return f"{known}_{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+
+
+@lru_cache(maxsize=1024)
+def _around_id(source: str, topic: str, tenant: str | None, index: int, kind: IdKind) -> tuple[str, str]:
+    """Return the hashed text of a webhook id: what precedes the length of the id, and what follows it."""
+    tenant_length = -1 if tenant is None else len(tenant)
+    return (
+        f"{len(source)},{len(topic)},{tenant_length},",
+        f",{index},{kind}:{source}{topic}{tenant or ''}",
+    )
 
 
 def digest_of_bytes(type: str, data: bytes) -> int:

@@ -15,7 +15,7 @@ import orjson
 
 from bridge.errors import DecodeError
 from bridge.formats import require_value
-from bridge.formats.exact_json import loads
+from bridge.formats.exact_json import loads_text
 from bridge.formats.field_paths import EventReader
 from bridge.formats.payload_only import ValueReader
 from bridge.model import Event, Record
@@ -82,7 +82,7 @@ def expand_json(document: Any) -> Any:
     """Decode an object or a list that was encoded twice; leave any other text unchanged."""
     if isinstance(document, str) and document.lstrip()[:1] in ("{", "["):
         try:
-            return loads(document)
+            return loads_text(document)
         except orjson.JSONDecodeError:
             return document
     return document

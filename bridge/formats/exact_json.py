@@ -26,7 +26,7 @@ _OUT_OF_RANGE = "infinity"
 """In orjson's message for a number beyond a double; it refuses the whole document."""
 
 
-def loads(value: bytes | str) -> Any:
+def loads(value: bytes) -> Any:
     """Parse JSON. Raises ``orjson.JSONDecodeError``.
 
     A double returns every number of up to 15 digits, so a value without 16 digits in a row is parsed once.
@@ -35,21 +35,32 @@ def loads(value: bytes | str) -> Any:
     try:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as exc:
-        if _OUT_OF_RANGE not in exc.msg:
-            raise
-        return _loads_exact(value, exc)
-    raw = value.encode() if isinstance(value, str) else value
-    shape = raw.translate(_SHAPES)
+        return _loads_refused(value, exc)
+    shape = value.translate(_SHAPES)
     if (_LONG not in shape and _SMALL not in shape) or not _holds_float(document):
         return document
     return _loads_exact(value, orjson.JSONDecodeError("nested too deep", "", 0))
 
 
-def _loads_exact(value: bytes | str, refusal: orjson.JSONDecodeError) -> Any:
+def loads_text(text: str) -> Any:
+    """Parse JSON that is text already. Raises ``orjson.JSONDecodeError``."""
+    try:
+        return loads(text.encode())
+    except UnicodeEncodeError as exc:
+        raise orjson.JSONDecodeError("half a surrogate pair", text, exc.start) from exc
+
+
+def _loads_refused(value: bytes, refusal: orjson.JSONDecodeError) -> Any:
+    """Parse what orjson refused if that was because of a number. Raises ``refusal`` otherwise."""
+    if _OUT_OF_RANGE not in refusal.msg:
+        raise refusal
+    return _loads_exact(value, refusal)
+
+
+def _loads_exact(value: bytes, refusal: orjson.JSONDecodeError) -> Any:
     """Parse with the standard library. Raises ``refusal`` for what it cannot parse either."""
     try:
-        text = value if isinstance(value, str) else value.decode()
-        return json.loads(text, parse_float=_fraction, parse_int=_integer, parse_constant=_refuse)
+        return json.loads(value.decode(), parse_float=_fraction, parse_int=_integer, parse_constant=_refuse)
     except (ValueError, RecursionError):
         raise refusal from None
 

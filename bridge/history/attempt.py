@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from bridge.model import Partition
 
@@ -46,10 +46,6 @@ class Source(NamedTuple):
     partition: Partition
     offset: int
     timestamp_ms: int
-
-
-Row: TypeAlias = tuple[Any, ...]
-"""The values of an ``Attempt``, in its order: a plain tuple is made in two thirds of the time."""
 
 
 class Attempt(NamedTuple):

@@ -14,32 +14,27 @@ from typing import Any
 
 import orjson
 
-from bridge.history.attempt import Attempt, Row
 from bridge.history.batch import BYTES, FIRST_MS, FORMAT, LAST_MS, NUMBERED_BY, Writer
+from bridge.history.row import OWN, Common, Row
 from bridge.model import Header
 
 _SENT_S, _ANSWERED_S = itemgetter(0), itemgetter(1)
-_LATER, _LANE = Attempt._fields.index("later"), Attempt._fields.index("lane")
-COLUMNS = tuple({"later": "next_s"}.get(name, name) for name in Attempt._fields)
-"""The names of the columns, in the order of the values of an attempt."""
+_KEY, _TENANT = itemgetter(2), itemgetter(3)
+"""Return parts of a lane."""
+_FIELDS = (*OWN, *Common._fields)
+_LANE, _LATER = _FIELDS.index("lane"), _FIELDS.index("later")
+COLUMNS = tuple({"later": "next_s"}.get(name, name) for name in _FIELDS)
+"""The names of the columns, in the order of the values of a row."""
 
 
 def encode(writer: Writer, attempts: Sequence[Row]) -> bytes:
     """Return the value of a record with these attempts; at least one."""
-    columns: list[Sequence[Any]] = [*zip(*attempts, strict=True)]
-    if any(laters := columns[_LATER]):
-        columns[_LATER] = [None if later is None else later.at_s for later in laters]
-    columns[_LANE] = [  # topic and partition are those of the source
-        None if lane is None else (lane[2].hex() if type(lane[2]) is bytes else [lane[2]], lane[3])
-        for lane in columns[_LANE]
-    ]
     same: dict[str, Any] = {}
     varying: dict[str, Sequence[Any]] = {}
     parts: list[bytes] = []
-    for name, values in zip(COLUMNS, columns, strict=True):
-        first = values[0]
-        is_same = first == values[-1] and values.count(first) == len(values) and name != NUMBERED_BY
-        written = [first] if is_same else values
+    for name, values in zip(COLUMNS, _columns(attempts), strict=True):
+        is_same = _are_same(values) and name != NUMBERED_BY
+        written = values[:1] if is_same else values
         if name in BYTES:
             if None in written:
                 parts += [content for content in written if content is not None]
@@ -60,6 +55,32 @@ def encode(writer: Writer, attempts: Sequence[Row]) -> bytes:
         "columns": varying,
     }
     return b"".join((_json(head), b"\n", *parts))
+
+
+def _columns(attempts: Sequence[Row]) -> list[Sequence[Any]]:
+    """Return the values by column; only one value of what all attempts have in common."""
+    *own, commons, _ = zip(*attempts, strict=True)
+    shared = zip(*(commons[:1] if _are_same(commons) else commons), strict=True)
+    columns: list[Sequence[Any]] = [*own, *shared]
+    columns[_LANE] = _lanes(columns[_LANE])
+    columns[_LATER] = [None if later is None else later.at_s for later in columns[_LATER]]
+    return columns
+
+
+def _are_same(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return bool(first == values[-1] and values.count(first) == len(values))
+
+
+def _lanes(lanes: Sequence[Any]) -> Sequence[Any]:
+    """Return the column of lanes without topic and partition, which are those of the source."""
+    try:
+        return [*zip(map(bytes.hex, map(_KEY, lanes)), map(_TENANT, lanes), strict=True)]
+    except TypeError:  # there are attempts without a lane, or lanes whose key is not bytes
+        return [
+            None if lane is None else (lane[2].hex() if type(lane[2]) is bytes else [lane[2]], lane[3])
+            for lane in lanes
+        ]
 
 
 def batch_headers(attempts: Sequence[Row]) -> tuple[Header, ...]:

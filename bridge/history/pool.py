@@ -10,14 +10,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from bridge.history.attempt import Attempt, Row
+from bridge.history.attempt import Attempt
+from bridge.history.row import Entry, Row
 
 ATTEMPT_BYTES = 2_100
 """What an attempt uses besides the bytes of its headers and bodies: the tuple, its texts, and their objects.
 Measured by ``tests/unit/history/test_cost_of_an_attempt.py``."""
-_ANSWERED_S = Attempt._fields.index("answered_s")
-Queue: TypeAlias = deque[tuple[Row, int]]
-"""Attempts, each with what it uses in memory."""
+_ANSWERED_S, _SIZE = Entry._fields.index("answered_s"), Entry._fields.index("size_bytes")
+Queue: TypeAlias = deque[Row]
 _WAKE_PART = 4
 _DROP_PART = 8
 
@@ -75,7 +75,7 @@ class Pool:
             queues = [queue for queue in self._waiting if queue]
             if not queues:
                 break
-            self.bytes -= min(queues, key=lambda queue: queue[0][0][_ANSWERED_S]).popleft()[1]
+            self.bytes -= min(queues, key=lambda queue: queue[0][_ANSWERED_S]).popleft()[_SIZE]
             dropped += 1
         if dropped:
             self._dropped(dropped)

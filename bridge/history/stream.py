@@ -13,10 +13,10 @@ from typing import NamedTuple, Protocol
 import structlog
 
 from bridge.errors import BrokerError, RecordTooLarge
-from bridge.history.attempt import Attempt, Row
 from bridge.history.batch import Writer
 from bridge.history.encoding import batch_headers, encode
 from bridge.history.pool import Pool
+from bridge.history.row import Entry, Row, without_bodies
 from bridge.kafka.producer import NewRecord
 from bridge.telemetry import events
 
@@ -25,6 +25,7 @@ BATCH_BYTES = 256 * 1024
 """Attempts of so many bytes in memory become one record: compressing it takes the loop about a
 millisecond, and it fits every topic."""
 _DELAYS_S = (0.5, 1.0, 5.0)
+_SIZE = Entry._fields.index("size_bytes")
 
 
 class RecordWriter(Protocol):
@@ -84,8 +85,8 @@ class AttemptStream:
         self._in_hand: Sequence[Row] = ()
 
     def add(self, attempt: Row, size_bytes: int) -> None:
-        """Keep an attempt until it is written; ``size_bytes`` is that of ``size_of``."""
-        self._queue.append((attempt, size_bytes))
+        """Keep an attempt until it is written; ``size_bytes`` is the last value of its row."""
+        self._queue.append(attempt)
         pool = self._pool
         pool.bytes += size_bytes
         if pool.bytes > pool.press_at:
@@ -136,8 +137,8 @@ class AttemptStream:
         queue, size_bytes = self._queue, 0
         taken: list[Row] = []
         while most > len(taken) and queue and size_bytes < BATCH_BYTES:
-            attempt, own_bytes = queue.popleft()
-            size_bytes += own_bytes
+            attempt = queue.popleft()
+            size_bytes += attempt[_SIZE]
             taken.append(attempt)
         return taken, size_bytes
 
@@ -190,9 +191,9 @@ class AttemptStream:
         if len(attempts) > 1:
             half = len(attempts) // 2
             return [attempts[:half], attempts[half:]]
-        attempt = Attempt(*attempts[0])
-        if attempt.body is None and attempt.answer_body is None:
+        smaller = without_bodies(attempts[0])
+        if smaller is None:
             self._outlook.failed(self.endpoint, error)
             self._outlook.lost(1)
             return []
-        return [[attempt._replace(body=None, answer_body=None)]]
+        return [[smaller]]

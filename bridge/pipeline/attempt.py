@@ -14,7 +14,7 @@ from bridge.clock import Clock
 from bridge.core.limits import Gate, ParkLimit
 from bridge.core.limits.park_limit import RENDER, refusal
 from bridge.core.signing import Signer
-from bridge.core.verdict import Judgement, OwnVerdict, by_status, judge
+from bridge.core.verdict import DELIVERED, Judgement, OwnVerdict, by_status, judge
 from bridge.errors import DecodeError, FilterError, RenderError, TransportError
 from bridge.http import Transport
 from bridge.model import Request, Response, Verdict
@@ -86,8 +86,9 @@ class EndpointClient:
         Nothing is awaited before the gate counts the request as sent.
         """
         event = delivery.event
+        if delivery.attempts:
+            delivery.status, delivery.later = 0, None
         delivery.attempts += 1
-        delivery.status, delivery.later = 0, None
         try:
             if delivery.fault is not None:
                 raise delivery.fault
@@ -109,14 +110,15 @@ class EndpointClient:
             if self._tracer is not None:
                 span = self._tracer.begin(event)
                 signature += span.headers
-            request = self._target.request(rendered, coding + signature if coding else signature)
-            sent = request._replace(body=body) if coding else request
+            request = sent = self._target.request(rendered, coding + signature if coding else signature)
+            if coding:
+                sent = request._replace(body=body)
         except BaseException:
             self._gate.abandoned(number)
             raise
         trace_id = None if span is None else span.trace_id
         outcome, judgement = await self._exchange(sent, at, began, number, trace_id)
-        if judgement.verdict is not Verdict.DELIVERED:
+        if judgement is not DELIVERED and judgement.verdict is not Verdict.DELIVERED:
             judgement = self._failed(delivery, outcome, judgement)
             if judgement.verdict is Verdict.AGAIN:
                 judgement = plan_retry(delivery, judgement)

@@ -7,6 +7,7 @@ most attempts succeed. Invariant: what is kept contains no secret of the request
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,16 +15,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from operator import itemgetter, sub
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast
 
 import structlog
 
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, RenderError, TransportError
-from bridge.history.attempt import MASK, Attempt, Later, Row
+from bridge.history.attempt import MASK, Later
 from bridge.history.pool import ATTEMPT_BYTES
+from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Request, Response, Url, Verdict
-from bridge.pipeline.shown_answers import ShownAnswers
+from bridge.pipeline.shown_answers import ShownAnswers, recurs
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
@@ -43,21 +45,22 @@ _LINE = b": ".join
 
 _TOLD = itemgetter(
     *map(
-        Attempt._fields.index,
-        ("sent_s", "answered_s", "appended_ms", "attempt", "status", "type", "webhook_id", "entity", "topic",
+        Entry._fields.index,
+        ("sent_s", "answered_s", "appended_ms", "attempt", "common", "type", "webhook_id", "entity", "topic",
          "partition", "offset", "trace_id"),
     )
 )  # fmt: skip
 """Returns what metrics and log lines tell of a success."""
+_STATUS, _LATER = Common._fields.index("status"), Common._fields.index("later")
 
 
 def _line(
-    sent_s: float, answered_s: float, _: int, attempt: int, status: int, type_: str, webhook_id: str,
+    sent_s: float, answered_s: float, _: int, attempt: int, common: Row, type_: str, webhook_id: str,
     entity: str | None, topic: str, partition: int, offset: int, trace_id: str | None,
 ) -> tuple[float, dict[str, Any]]:  # fmt: skip
     """Return when a success was answered, and the fields of its log line."""
     line = {
-        "status": status,
+        "status": common[_STATUS],
         "attempt": attempt,
         "duration_ms": int((answered_s - sent_s) * 1e6) / 1000,
         "type": type_,
@@ -136,8 +139,12 @@ class KeepsAttempts(Protocol):
     """Keeps the attempts of one endpoint (``bridge.history.stream.AttemptStream``)."""
 
     def add(self, attempt: Row, size_bytes: int) -> None:
-        """Keep an attempt; ``size_bytes`` is that of ``bridge.history.pool.size_of``."""
+        """Keep an attempt; ``size_bytes`` is the last value of its row."""
         ...
+
+
+_Usual: TypeAlias = tuple[Response | TransportError, str, Url, int, Judgement]
+"""Answer, method, URL, number of own headers, and judgement: what most of ``Common`` follows from."""
 
 
 class AttemptLog:
@@ -162,6 +169,9 @@ class AttemptLog:
         self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
         self._successes: list[Row] = []
         self._masks_bodies = target.body_secret is not None or target.scrub_bodies
+        self._keeps_bodies = target.kept_success > _NO_BODY
+        most = _NO_BODY if self._masks_bodies else target.kept_success
+        self._usual_bytes = most if self._keeps_bodies else math.inf
         self._constant_begins = -len(target.headers) or None
         constant_lines = map(_LINE, target.masked(target.headers) + target.added)
         self._constant_lines = b"".join(b"\n" + line for line in constant_lines)
@@ -170,6 +180,9 @@ class AttemptLog:
         self._answers = ShownAnswers(in_force.head, time.monotonic)
         self._url: Url | None = None
         self._shown_url = ""
+        self._usual: _Usual | None = None
+        self._common: Row = ()
+        self._common_bytes = 0
 
     def record(
         self, event: Event, number: int, request: Request, outcome: Outcome, judgement: Judgement, own: int
@@ -179,13 +192,30 @@ class AttemptLog:
         Add it to the history before returning. Log a failure immediately, a success with its batch. Return
         where the time of the next attempt belongs, which the history writes later; None for a success.
         """
-        if judgement.verdict is not Verdict.DELIVERED:
-            later = Later()
-            kept = self._keep(event, number, request, outcome, judgement, own, later)
-            self._record_failure(event, Attempt(*kept))
-            return later
+        answer, at, duration_s, trace_id = outcome
+        method, url, headers, body = request
+        body_bytes, kept = len(body), body if self._keeps_bodies else None
+        usual = answer, method, url, own, judgement
+        if usual != self._usual or body_bytes > self._usual_bytes or event.resend is not None:
+            kept = self._look_at(event, usual, body)
+        common = self._common
+        rendered = headers[: self._constant_begins]
+        if self._secret_in_rendered:
+            rendered = self._target.masked(rendered)
+        lines = b"\n".join(map(_LINE, rendered)) + self._constant_lines
+        size_bytes = self._common_bytes + len(lines) + len(kept or b"")
+        (topic, partition), offset, appended_ms = event.record[:3]
+        row = (
+            at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
+            topic, partition, offset, event.index, event.time, appended_ms, number, body_bytes, trace_id,
+            event.lane, lines, kept, common, size_bytes,
+        )  # fmt: skip
+        self._history.add(row, size_bytes)
+        if (later := common[_LATER]) is not None:
+            self._record_failure(event, Entry(*row), Common(*common))
+            return cast("Later", later)
         successes = self._successes
-        successes.append(self._keep(event, number, request, outcome, judgement, own, None))
+        successes.append(row)
         if len(successes) == 1:
             asyncio.get_running_loop().call_later(_BATCH_AFTER_S, self.write_successes)
         elif len(successes) == _BATCH_SIZE:
@@ -200,73 +230,60 @@ class AttemptLog:
         if self._on_delivered is not None:
             self._on_delivered(len(successes))
         columns = tuple(zip(*map(_TOLD, successes), strict=True))
-        sent_s, answered_s, appended_ms, attempts, statuses = columns[:5]
+        sent_s, answered_s, appended_ms, attempts, commons = columns[:5]
         metrics = self._metrics
         if retried := len(attempts) - attempts.count(1):
             metrics.retries_succeeded.inc(retried)
         metrics.attempt_seconds.observe_all([*map(sub, answered_s, sent_s)])
         metrics.latency_seconds.observe_all([end - ms / 1000 for end, ms in zip(answered_s, appended_ms)])  # noqa: B905 - of the same attempts
-        for status, number in Counter(statuses).items():
+        for status, number in Counter(map(itemgetter(_STATUS), commons)).items():
             metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
         if self._target.log_successes:
             self._lines.write(map(_line, *columns))
 
-    def _record_failure(self, event: Event, attempt: Attempt) -> None:
-        self._metrics.attempts[Verdict(attempt.verdict), status_class(attempt.status)].inc()
-        self._metrics.attempt_seconds.observe(attempt.answered_s - attempt.sent_s)
+    def _record_failure(self, event: Event, attempt: Entry, common: Common) -> None:
+        seconds = attempt.answered_s - attempt.sent_s
+        self._metrics.attempts[Verdict(common.verdict), status_class(common.status)].inc()
+        self._metrics.attempt_seconds.observe(seconds)
         origin = "" if self._url is None else self._url.origin
         self._log.warning(
-            events.DELIVERY_ATTEMPTED, verdict=attempt.verdict,
-            status=attempt.status, attempt=attempt.attempt,
-            duration_ms=round((attempt.answered_s - attempt.sent_s) * 1000, 3), type=event.type,
+            events.DELIVERY_ATTEMPTED, verdict=common.verdict,
+            status=common.status, attempt=attempt.attempt,
+            duration_ms=round(seconds * 1000, 3), type=event.type,
             webhook_id=event.webhook_id, entity=event.entity, place=event.record.place,
-            reason=attempt.reason, origin=origin,
+            reason=common.reason, origin=origin,
             **({} if attempt.trace_id is None else {"trace_id": attempt.trace_id}),
         )  # fmt: skip
 
-    def _keep(
-        self,
-        event: Event,
-        number: int,
-        request: Request,
-        outcome: Outcome,
-        judgement: Judgement,
-        own: int,
-        later: Later | None,
-    ) -> Row:
-        """Add an attempt to the history, with its secrets masked. This is the one place that does so."""
-        target, record, (answer, at, duration_s, trace_id) = self._target, event.record, outcome
-        method, url, headers, body = request
+    def _look_at(self, event: Event, usual: _Usual, body: bytes) -> bytes | None:
+        """Find out what an attempt has in common with those like it. Return its body as it may be kept.
+
+        Remember that for the next attempt, if it follows from ``usual`` alone.
+        """
+        target, (answer, method, url, own, judgement) = self._target, usual
         if url is not self._url:
             self._url, self._shown_url = url, target.shown(event, url)
-        rendered = headers[: self._constant_begins]
-        if self._secret_in_rendered:
-            rendered = target.masked(rendered)
-        lines = b"\n".join(map(_LINE, rendered)) + self._constant_lines
+        later = None if judgement.verdict is Verdict.DELIVERED else Later()
         most = target.kept_success if later is None else target.kept_failure
-        kept = digest = answer_lines = answer_body = status = None
-        again_id = repeats = origin = origin_ms = None
-        size_bytes = ATTEMPT_BYTES + len(lines)
+        kept = digest = status = answer_lines = answer_body = again_id = repeats = origin = origin_ms = None
+        size_bytes, is_usual = ATTEMPT_BYTES, later is None and len(body) <= self._usual_bytes
         if len(body) <= most:
             kept = target.shown_body(body) if self._masks_bodies else body
-            size_bytes += len(kept)
-        elif most >= 0:
+        elif most > _NO_BODY:
             digest = sha256(target.shown_body(body)).hexdigest()
         if isinstance(answer, Response):
             status = answer.status
-            answer_lines, answer_body = self._answers.keep(answer, most >= 0, later is None)
+            answer_lines, answer_body = shown = self._answers.keep(answer, most > _NO_BODY, later is None)
             size_bytes += len(answer_lines) + len(answer_body)
-        (topic, partition), offset, appended_ms = record[:3]
+            is_usual = is_usual and recurs(answer.body, shown)
         if (resend := event.resend) is not None:
             again_id, repeats = resend.again_id, resend.repeats or None
             origin, origin_ms = resend.origin.place, resend.origin.timestamp_ms
-        attempt = (
-            at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
-            topic, partition, offset, event.index, event.time, appended_ms,
-            again_id, number, method, self._shown_url, status,
-            "delivered" if later is None else judgement.verdict.value, judgement.reason, len(body), digest,
-            kept is not None and kept != body, own, repeats, origin, origin_ms,
-            later, event.lane, lines, kept, answer_lines, answer_body, trace_id,
+        self._common = (
+            method, self._shown_url, status, judgement.verdict.value, judgement.reason, digest,
+            kept is not None and kept != body, own, again_id, repeats, origin, origin_ms,
+            answer_lines, answer_body, later,
         )  # fmt: skip
-        self._history.add(attempt, size_bytes)
-        return attempt
+        self._common_bytes = size_bytes
+        self._usual = usual if is_usual and resend is None else None
+        return kept

@@ -73,6 +73,11 @@ class BatchQueue(LaneQueue):
         self._is_looked_for = False
         """True from when a worker has to look until one does: all that is pushed meanwhile needs no other."""
 
+    @property
+    def has_plenty(self) -> bool:
+        """Return False: a large batch needs many events."""
+        return False
+
     def use_limits(self, limits: BatchLimits) -> None:
         """Take batches with these limits from now on."""
         self._limits = limits

@@ -23,6 +23,8 @@ _log = structlog.get_logger()
 _POLL_S = 0.2
 _LINGER_S = 5.0
 """How long the reader stays open while all its cursors are full."""
+_PLENTY_S = 0.5
+"""Between two reads of an endpoint that has plenty of events waiting."""
 _ENDING_S = 1.0
 
 Accept = Callable[[Partition, Sequence[Record], EndpointCursor], Awaitable[bool]]
@@ -36,9 +38,10 @@ class CatchUp:
     """Brings the cursors of one endpoint back to the main reader.
 
     ``accept`` runs steps 2 to 6 for one cursor; False means that the assignment is ending. ``main_at``
-    returns the next offset of the main reader. ``before_read`` makes cursors full that lack memory.
-    ``attached(partition)`` is called when a cursor is fed by the main reader again, and ``ended()`` when the
-    reader is closed. ``wake`` is set when a cursor lags or has room again.
+    returns the next offset of the main reader. While the endpoint ``has_plenty`` of events, few are read.
+    ``before_read`` makes cursors full that lack memory. ``attached(partition)`` is called when a cursor is
+    fed by the main reader again, and ``ended()`` when the reader is closed. ``wake`` is set when a cursor
+    lags or has room again, and when plenty ends.
 
     There is no gap and no overlap: nothing is awaited between the end of a batch and the comparison
     with the main reader, and a cursor that is ahead of the main reader skips what it has settled.
@@ -49,6 +52,7 @@ class CatchUp:
         endpoint: str,
         *,
         cursors: Callable[[], Iterable[EndpointCursor]],
+        has_plenty: Callable[[], bool],
         before_read: Callable[[], None],
         open_reader: Callable[[], SideReads],
         accept: Accept,
@@ -60,6 +64,7 @@ class CatchUp:
     ) -> None:
         self._endpoint = endpoint
         self._cursors = cursors
+        self._has_plenty = has_plenty
         self._before_read = before_read
         self._open_reader = open_reader
         self._accept = accept
@@ -103,6 +108,8 @@ class CatchUp:
                 if not await self._woken(_LINGER_S):
                     return
                 continue
+            if self._has_plenty():
+                await self._woken(_PLENTY_S)
             await self._feed_once(reader, behind)
 
     async def _feed_once(self, reader: SideReads, behind: Mapping[Partition, EndpointCursor]) -> None:

@@ -18,7 +18,7 @@ from bridge.clock import Clock
 from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
-from bridge.core.verdict import Judgement
+from bridge.core.verdict import DELIVERED, Judgement
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
@@ -117,23 +117,22 @@ class EndpointDispatcher(DispatcherView):
 
         ``fault``: why it is unknown whether the endpoint selects the event; it is parked in its turn.
         """
-        record = event.record
-        offset = record.offset
-        size_bytes = len(record.value or b"") + len(record.key or b"")
-        if record.headers:
-            size_bytes = record.size_bytes
-        if event.index:  # an item of a bulk record keeps a copy of its bytes
+        _, offset, _, key, value, headers, _ = event.record
+        part = event.index
+        size_bytes = len(value or b"") + len(key or b"")
+        if headers:
+            size_bytes = event.record.size_bytes
+        if part:  # an item of a bulk record keeps a copy of its bytes
             size_bytes *= 2
         cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
         counted = event.first or event
         counted.holders += 1
         self._budget.free -= DELIVERY_BYTES if counted.holders > 1 else DELIVERY_BYTES + cost_bytes
         cursor.open(offset, size_bytes)
-        delivery = Delivery(
-            event, cursor, offset, size_bytes, event.index, fault=fault, cost_bytes=cost_bytes
-        )
-        failed = cursor.failure(offset, event.index)
-        if failed is not None:
+        delivery = Delivery(event, cursor, offset, size_bytes, part, 0, cost_bytes)
+        if fault is not None:
+            delivery.fault = fault
+        if cursor.failures and (failed := cursor.failures.get((offset, part))) is not None:
             delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
             delivery.park_cause = refused_before(failed)
             delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
@@ -219,10 +218,10 @@ class EndpointDispatcher(DispatcherView):
             item = lane.items[0]
             self.in_flight += 1
             try:
-                if isinstance(item, QueuedMark):
-                    await self._end_redrive(lane, item)
-                else:
+                if isinstance(item, Delivery):
                     await self._deliver(lane, item)
+                else:
+                    await self._end_redrive(lane, item)
             finally:
                 self.in_flight -= 1
                 if not self.in_flight:
@@ -252,6 +251,13 @@ class EndpointDispatcher(DispatcherView):
             _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=event.record.place)
             failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
             judgement = self._plan_retry(delivery, failed)
+        if judgement is DELIVERED:
+            self._complete(lane, delivery)
+        else:
+            await self._act(lane, delivery, judgement)
+
+    async def _act(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
+        """Act on the verdict of the head of a lane."""
         match judgement.verdict:
             case Verdict.DELIVERED:
                 self._complete(lane, delivery)
@@ -375,18 +381,19 @@ class EndpointDispatcher(DispatcherView):
         self._release(lane.items[0])
         self._queue.finish(lane)
 
-    def _complete(self, lane: Lane[LaneItem], item: LaneItem) -> None:
+    def _complete(self, lane: Lane[LaneItem], delivery: Delivery) -> None:
         """Settle the head of a lane at its cursor, and go on to the next item of the lane."""
-        if isinstance(item, Delivery):  # as _release, which costs a call
-            counted = item.event.first or item.event
-            counted.holders -= 1
-            self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
-        self._settle(item.cursor, item.offset, item.size_bytes, item.part)
+        counted = delivery.event.first or delivery.event  # as _release, which costs a call
+        counted.holders -= 1
+        self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + delivery.cost_bytes
+        self._settle(delivery.cursor, delivery.offset, delivery.size_bytes, delivery.part)
         self._queue.finish(lane)
 
     def _complete_if(self, safe: bool, lane: Lane[LaneItem], item: LaneItem) -> None:
         """Complete an item if its write is safe; otherwise leave it to the next owner of the partition."""
-        if safe:
-            self._complete(lane, item)
-        else:
+        if not safe:
             self._drop_head(lane)
+            return
+        self._release(item)
+        self._settle(item.cursor, item.offset, item.size_bytes, item.part)
+        self._queue.finish(lane)

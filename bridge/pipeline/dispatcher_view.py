@@ -1,9 +1,11 @@
 """What other parts read of a dispatcher: whether it sends, what limits it, and what waits.
 
-Invariant: reading changes nothing.
+Invariant: reading changes nothing of what is delivered.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from bridge.clock import Clock
 from bridge.core.limits import Gate
@@ -27,6 +29,15 @@ class DispatcherView:
     def waits_for_gate(self) -> bool:
         """Return True if an event could be sent now, but for the gate."""
         return bool(self._queue.sleepers and self._queue.ready)
+
+    @property
+    def has_plenty(self) -> bool:
+        """See ``LaneQueue.has_plenty``."""
+        return self._queue.has_plenty
+
+    def tell_when_low(self, on_low: Callable[[], None]) -> None:
+        """See ``LaneQueue.tell_when_low``."""
+        self._queue.tell_when_low(on_low)
 
     @property
     def is_in_trouble(self) -> bool:

@@ -7,10 +7,12 @@ its record alone. Invariant: the records of the events that keep more are at mos
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
+from operator import attrgetter
 
 from bridge.model import Event
 
+_value = attrgetter("record.value")
 _BESIDES_BYTES = 200
 """Counted for each event as well: a decoded value of a few bytes uses ten times as much."""
 
@@ -23,23 +25,34 @@ class FreshEvents:
         self._bytes = 0
         self._events: deque[Event] = deque()
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, events: Sequence[Event]) -> None:
         """Add events that begin to wait, and let the oldest forget their decoded data.
 
         Settled events are dropped from the front: kept alive, they would only cost memory and garbage
         collections.
         """
-        queue, total = self._events, self._bytes
-        for event in events:
-            queue.append(event)
-            total += _BESIDES_BYTES + len(event.record.value or b"")
-        while queue:
-            event = queue[0]
-            waits = (event.first or event).holders
-            if waits and total <= self._max_bytes:
+        queue = self._events
+        queue.extend(events)
+        self._bytes += _size_of(events)
+        while True:
+            self._drop_settled()
+            if not queue or self._bytes <= self._max_bytes:
+                return
+            oldest = queue.popleft()
+            self._bytes -= _size_of((oldest,))
+            oldest.forget_decoded()
+
+    def _drop_settled(self) -> None:
+        """Drop the settled events before the oldest one that waits."""
+        queue, settled = self._events, 0
+        for event in queue:
+            if (event.first or event).holders:
                 break
-            queue.popleft()
-            total -= _BESIDES_BYTES + len(event.record.value or b"")
-            if waits:
-                event.forget_decoded()
-        self._bytes = total
+            settled += 1
+        if settled:
+            self._bytes -= _size_of([queue.popleft() for _ in range(settled)])
+
+
+def _size_of(events: Sequence[Event]) -> int:
+    """Return the bytes of the events' values, and what is counted besides; no Python code runs per event."""
+    return len(events) * _BESIDES_BYTES + sum(map(len, filter(None, map(_value, events))))

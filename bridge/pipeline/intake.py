@@ -9,13 +9,16 @@ the batches, and ``dispatcher.py`` continues from the lanes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 
-from bridge.core.dedupe import claims_of, duplicates, earliest_ms
-from bridge.core.routing import Route, Router
-from bridge.errors import DecodeError, FilterError, Tombstone, unreadable
+from bridge.core.dedupe import Claim, claims_of, duplicates, earliest_ms
+from bridge.core.routing import Router
+from bridge.errors import DecodeError, Tombstone, forget_frames, unreadable
 from bridge.model import Event, Partition, Record, RedriveMark
+from bridge.pipeline.batch_routes import HANDED_OVER, SWITCHED_OFF, UNWANTED, BatchRoutes
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.fresh_events import FreshEvents
@@ -24,6 +27,11 @@ from bridge.pipeline.ports import FirstOffsets, RecordDecoder
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.telemetry.counted import Counter
 from bridge.telemetry.metrics import Metrics
+
+_damage = attrgetter("damage")
+Items = Sequence[Event | RedriveMark]
+"""What a record contains, in order; nothing if it cannot be decoded."""
+Faults = dict[int, DecodeError]
 
 
 @dataclass(slots=True, eq=False)
@@ -63,7 +71,7 @@ class Intake:
         self._counts = {
             outcome: metrics.records.labels(outcome)
             for outcome in (
-                "handed_over", "unwanted", "switched_off", "duplicate", "tombstone", "rejected"
+                HANDED_OVER, UNWANTED, SWITCHED_OFF, "duplicate", "tombstone", "rejected"
             )
         }  # fmt: skip
         self._tombstones = metrics.tombstones
@@ -90,80 +98,92 @@ class Intake:
         Records that cannot be decoded are parked by ``tasks``. Raises ``SchemaNeeded`` and
         ``IndexLostError``; the batch is not accepted then.
         """
-        by_endpoint = {cursor.endpoint: cursor for cursor in cursors}
-        decoded = self._decode(partition, records)
+        decoded, faults = self._decode(partition, records)
         end = records[-1].end
-        claims = claims_of((record, items) for record, items in decoded if not isinstance(items, DecodeError))
+        claims = claims_of(zip(records, decoded, strict=True))
         firsts = window.claim(partition, claims, end, earliest_ms(records))
-        repeated = iter(duplicates(claims, firsts))
-        waiting: list[Event] = []
-        for record, items in decoded:  # in the order of the log: cursors open offsets in ascending order
-            if isinstance(items, Tombstone):
-                self._counts["tombstone"].inc()
-                self._tombstones.labels(items.source).inc()
-                continue
-            if isinstance(items, DecodeError):
-                if self._undecodable.start_parking(tasks, record, items, cursors):
-                    self._counts["rejected"].inc()
-                continue
-            for item in items:
-                if (first := next(repeated)) is not None:
-                    self._counts["duplicate"].inc()
-                    self._oddities.see_duplicate(item, record, first)
-                elif isinstance(item, RedriveMark):
-                    self._hand_over_mark(item, record, by_endpoint)
-                else:
-                    self._hand_over(item, by_endpoint)
-                    if (item.first or item).holders:
-                        waiting.append(item)
-        self._fresh.add(waiting)
+        repeated = None if firsts == claims else iter(duplicates(claims, firsts))
+        routes = BatchRoutes(self._router, self._dispatchers, self._left_out, records[0].offset, cursors)
+        items = zip(records, decoded, strict=True)
+        self._fresh.add(self._hand_over(tasks, items, faults, repeated, len(claims), routes))
         for cursor in cursors:
             cursor.advance(end)
 
-    def _decode(
-        self, partition: Partition, records: Sequence[Record]
-    ) -> list[tuple[Record, Sequence[Event | RedriveMark] | DecodeError]]:
-        decode = self._decoders[partition.topic].decode
-        decoded: list[tuple[Record, Sequence[Event | RedriveMark] | DecodeError]] = []
-        for record in records:
-            try:
-                if record.damage is not None:
-                    raise unreadable(record, record.damage)
-                decoded.append((record, decode(record)))
-            except DecodeError as exc:
-                _forget_frames(exc)
-                decoded.append((record, exc))
-        return decoded
+    def _hand_over(
+        self,
+        tasks: asyncio.TaskGroup,
+        decoded: Iterable[tuple[Record, Items]],
+        faults: Faults,
+        repeated: Iterator[Claim | None] | None,
+        count: int,
+        routes: BatchRoutes,
+    ) -> list[Event]:
+        """Act on the items of a batch, and return the events that wait from now on.
 
-    def _hand_over(self, event: Event, cursors: Mapping[str, EndpointCursor]) -> None:
-        """Enqueue an event at each endpoint that selects it."""
-        if event.refused:
-            self._oddities.see_refused(event)
-        resend, offset, part = event.resend, event.record.offset, event.index
-        if resend is not None and resend.endpoint:
-            candidates, off = Route.to(resend.endpoint)
-        else:
-            candidates, off = self._router.route(event)
-        outcome = "unwanted"
-        for endpoint in off:
-            outcome = "switched_off"
-            if (cursor := cursors.get(endpoint)) is not None and cursor.needs(offset, part):
-                self._left_out[endpoint].inc()
-        for endpoint, passes in candidates:
-            cursor = cursors.get(endpoint)
-            if cursor is None or not cursor.needs(offset, part):  # another reader feeds it, or it is settled
-                outcome = "handed_over"
-                continue
-            fault: DecodeError | FilterError | None = None
-            try:
-                if passes is not None and not passes(event):
+        The order is that of the log, because cursors open offsets in ascending order. ``repeated`` has the
+        first record of the key for each of the ``count`` items; None if no item is a duplicate.
+        """
+        known, by_tenant = routes.known, self._router.by_tenant
+        waiting: list[Event] = []
+        handed_over = count
+        for record, items in decoded:
+            if faults and record.offset in faults:
+                self._see_fault(tasks, record, faults[record.offset], routes.cursors)
+            for item in items:
+                if repeated is not None and (first := next(repeated)) is not None:
+                    handed_over -= 1
+                    self._counts["duplicate"].inc()
+                    self._oddities.see_duplicate(item, record, first)
                     continue
-            except (DecodeError, FilterError) as exc:
-                _forget_frames(exc)
-                fault = exc
-            outcome = "handed_over"
-            self._dispatchers[endpoint].enqueue(event, cursor, fault)
-        self._counts[outcome].inc()
+                if isinstance(item, RedriveMark):
+                    self._hand_over_mark(item, record, routes.cursors)
+                    continue
+                if item.refused:
+                    self._oddities.see_refused(item)
+                route = None
+                if item.resend is None:
+                    route = known.get((item.type, item.tenant) if by_tenant else item.type)
+                outcome, targets = route or routes.of(item)
+                for cursor, hand_over in targets:
+                    if hand_over(item, cursor):
+                        outcome = HANDED_OVER
+                if outcome != HANDED_OVER:
+                    handed_over -= 1
+                    self._counts[outcome].inc()
+                if (item.first or item).holders:
+                    waiting.append(item)
+        self._counts[HANDED_OVER].inc(handed_over)
+        return waiting
+
+    def _decode(self, partition: Partition, records: Sequence[Record]) -> tuple[list[Items], Faults]:
+        """Return the items of each record, and by offset why a record has none."""
+        decode = self._decoders[partition.topic].decode
+        if any(map(_damage, records)):
+            decode = partial(_decode_readable, decode)
+        decoded: list[Items] = []
+        faults: Faults = {}
+        rest = iter(records)
+        while True:
+            try:
+                decoded.extend(map(decode, rest))  # what was decoded before an error stays
+                return decoded, faults
+            except DecodeError as exc:
+                forget_frames(exc)
+                faults[records[len(decoded)].offset] = exc
+                decoded.append(())
+
+    def _see_fault(
+        self,
+        tasks: asyncio.TaskGroup,
+        record: Record,
+        fault: DecodeError,
+        cursors: Mapping[str, EndpointCursor],
+    ) -> None:
+        if isinstance(fault, Tombstone):
+            self._counts["tombstone"].inc()
+            self._tombstones.labels(fault.source).inc()
+        elif self._undecodable.start_parking(tasks, record, fault, [*cursors.values()]):
+            self._counts["rejected"].inc()
 
     def _hand_over_mark(
         self, mark: RedriveMark, record: Record, cursors: Mapping[str, EndpointCursor]
@@ -171,9 +191,10 @@ class Intake:
         cursor = cursors.get(mark.endpoint)
         if cursor is not None and cursor.needs(record.offset):
             self._dispatchers[mark.endpoint].enqueue_mark(mark, record, cursor)
-        self._counts["handed_over"].inc()
 
 
-def _forget_frames(error: Exception) -> None:
-    """Keep the error alone: its traceback and its cause would keep decoded data while it waits."""
-    error.__traceback__ = error.__cause__ = error.__context__ = None
+def _decode_readable(decode: Callable[[Record], Items], record: Record) -> Items:
+    """Decode a record that may be damaged. Raises ``DecodeError``."""
+    if record.damage is not None:
+        raise unreadable(record, record.damage)
+    return decode(record)

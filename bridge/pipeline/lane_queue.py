@@ -22,6 +22,8 @@ from bridge.model import Event, RedriveMark
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.reasons import ParkReason
 
+_PLENTY, _LOW = 256, 128
+"""Ready lanes. The fewer last for some 20 ms at full speed, and another batch takes less."""
 _SHORTEST_WAIT_S = 0.001
 """A shorter timer might fire before the clock has moved."""
 FIX_RECEIVER = "fix the cause at the receiver, then send it again"
@@ -42,7 +44,6 @@ class Batching(NamedTuple):
     ends_lane: bool
 
 
-@dataclass(slots=True, eq=False)
 class Delivery:
     """One event on its way to one endpoint.
 
@@ -56,24 +57,37 @@ class Delivery:
     ``later``: where the history reads when the next attempt is due, after one that failed. ``retry_s`` is the
     delay until then; None after the last attempt.
     ``batching`` is set once the event failed in a batch of several.
+
+    Most events are delivered at once, so what belongs to a failure has its default in the class.
     """
 
-    event: Event
-    cursor: EndpointCursor
-    offset: int
-    size_bytes: int
-    part: int
-    attempts: int = 0
     first_failed_at: float | None = None
     fault: DecodeError | FilterError | None = None
     remedy: str = FIX_RECEIVER
     status: int = 0
     park_cause: str = ""
     park_reason: ParkReason = ParkReason.LEFT_OVER
-    cost_bytes: int = 0
     later: Later | None = None
     retry_s: float | None = None
     batching: Batching | None = None
+
+    def __init__(
+        self,
+        event: Event,
+        cursor: EndpointCursor,
+        offset: int,
+        size_bytes: int,
+        part: int,
+        attempts: int = 0,
+        cost_bytes: int = 0,
+    ) -> None:
+        self.event = event
+        self.cursor = cursor
+        self.offset = offset
+        self.size_bytes = size_bytes
+        self.part = part
+        self.attempts = attempts
+        self.cost_bytes = cost_bytes
 
     @property
     def ends_lane(self) -> bool:
@@ -116,6 +130,7 @@ class LaneQueue(Lanes[LaneItem]):
         self.vacancies = 0
         """How many workers may still be started."""
         self._start_worker: Callable[[], None] = lambda: None
+        self._on_low: Callable[[], None] = lambda: None
         self._timer: asyncio.Handle | None = None
         self._wakes_at = 0.0
         self._due_timer: asyncio.Handle | None = None
@@ -126,6 +141,15 @@ class LaneQueue(Lanes[LaneItem]):
         self._start_worker = start_worker
         self.vacancies += number
         self.wake()
+
+    @property
+    def has_plenty(self) -> bool:
+        """Return True if more events would only wait in memory: so many lanes are ready."""
+        return len(self._ready) >= _PLENTY
+
+    def tell_when_low(self, on_low: Callable[[], None]) -> None:
+        """Call ``on_low`` when there is no plenty any more, with lanes left until more events are there."""
+        self._on_low = on_low
 
     def dismiss(self) -> None:
         """Start no worker from now on, and wake none by a timer."""
@@ -155,6 +179,8 @@ class LaneQueue(Lanes[LaneItem]):
                 if wait_s <= 0:
                     lane = self.pop()
                     assert lane is not None, "a lane is ready"
+                    if len(self._ready) == _LOW:
+                        self._on_low()
                     if self._ready and (self.sleepers or self.vacancies):
                         self.wake()
                     return lane

@@ -196,7 +196,7 @@ class Pipeline:
             partition for partition, by_endpoint in cursors.items() if not _has_room(by_endpoint.values())
         }
         skipped.update(self._schema_wait.waiting)
-        if skipped and len(skipped) == len(cursors):
+        if len(skipped) == len(cursors) > 0 or self._has_plenty():
             await self._wait_for_room(_POLL_S * 5)
         try:
             batches = await self._source.read(skipped, _POLL_S if skipped else _IDLE_POLL_S)
@@ -215,6 +215,21 @@ class Pipeline:
             self._pass_at = now + _PASS_S
         if batches:  # a client that has fetched more returns it at once: what was taken in is sent first
             await asyncio.sleep(0)
+
+    def _has_plenty(self) -> bool:
+        """Return True if no endpoint can use more events yet: what is read too early only uses memory.
+
+        A read now and then keeps the member in its group.
+        """
+        for dispatcher in self._dispatchers.values():  # mostly the first one answers
+            if not dispatcher.has_plenty:
+                return False
+        return bool(self._dispatchers)
+
+    def _read_again(self, endpoint: str) -> None:
+        """Wake the readers of an endpoint that has no plenty of events any more."""
+        self._room.set()
+        self._checkpoints.room_behind[endpoint].set()
 
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """Accept a batch for the cursors that have room; the others are detached."""
@@ -283,9 +298,12 @@ class Pipeline:
 
     def _prepare(self, endpoint: str) -> None:
         """Make what catches up for an endpoint."""
+        dispatcher = self._dispatchers[endpoint]
+        dispatcher.tell_when_low(partial(self._read_again, endpoint))
         self._catch_ups[endpoint] = CatchUp(
             endpoint,
             cursors=partial(self._checkpoints.of, endpoint),
+            has_plenty=lambda: dispatcher.has_plenty,
             before_read=self._checkpoints.fill_used_up,
             open_reader=self._open_side_reader,
             accept=self._accept_side,

@@ -27,6 +27,12 @@ LEFT_OUT = b"(not kept: too many different answers)"
 """Stands for a part of an answer to a delivery that was not searched."""
 
 
+def recurs(body: bytes, shown: tuple[bytes, bytes]) -> bool:
+    """Return True if an answer is worth remembering: its body is short, and no part of it was left out."""
+    lines, shown_body = shown
+    return len(body) <= _KNOWN_BYTES and shown_body != LEFT_OUT and LEFT_OUT not in lines
+
+
 class ShownAnswers:
     """Returns what may be kept of answers, and remembers what it has searched.
 
@@ -39,30 +45,25 @@ class ShownAnswers:
         self._now = now
         self._known: dict[bytes, bytes] = {b"": b""}
         self._whole: dict[tuple[Headers, bytes], tuple[bytes, bytes]] = {}
-        self._last: tuple[Headers, bytes] | None = None
-        """The answer before, which is faster to compare than to look up."""
-        self._last_shown = b"", b""
         self._second = 0.0
         self._left = 0
 
     def keep(self, answer: Response, keeps_body: bool, delivered: bool) -> tuple[bytes, bytes]:
         """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``."""
         whole = answer.headers, answer.body if keeps_body else b""
-        if whole == self._last:
-            return self._last_shown
         if (shown := self._whole.get(whole)) is not None:
-            self._last, self._last_shown = whole, shown
             return shown
-        headers, body = whole
-        lines = b"\n".join([self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, headers)])
+        (headers, body), known = whole, self._known.get
+        lines = b"\n".join(
+            [known(line) or self._searched(line, HEADER_BYTES, delivered) for line in map(_LINE, headers)]
+        )
         if len(lines) > HEADER_BYTES:
             lines = lines[: max(lines.rfind(b"\n", 0, HEADER_BYTES + 1), 0)]
         shown = lines, self._searched(body, BODY_BYTES, delivered)
-        if LEFT_OUT not in lines and shown[1] != LEFT_OUT and len(body) <= _KNOWN_BYTES:
+        if recurs(body, shown):
             if len(self._whole) >= _MOST_WHOLE:
                 self._whole.clear()
             self._whole[whole] = shown
-            self._last, self._last_shown = whole, shown
         return shown
 
     def _searched(self, text: bytes, most: int, delivered: bool) -> bytes:

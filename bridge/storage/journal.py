@@ -43,6 +43,7 @@ from bridge.storage.private_files import FILE_MODE, make_folder, replace_file
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
+_ENTRY_BYTES, _write_entry, _checked = ENTRY.size, ENTRY.pack_into, CHECKED.pack
 _CAPACITY = 16_384
 """Entries of one segment, 320 KiB; a full one is followed by another."""
 _MOST_SEGMENTS = 256
@@ -88,16 +89,12 @@ class Journal:
         self._map: mmap.mmap | None = None
         self._at = 0
         self._end = 0
-        self._number = max((_number(path) for path in self._segments()), default=0)
+        self.segment = max((_number(path) for path in self._segments()), default=0)
+        """The number of the current segment, in which ``declare`` numbers the cursors."""
         self._declared = 0
         self._keys: dict[int, set[CursorKey]] = {}
         """The cursors of each segment. Those of segments from an earlier process are read when needed."""
         self._failing = False
-
-    @property
-    def segment(self) -> int:
-        """The number of the current segment, in which ``declare`` numbers the cursors."""
-        return self._number
 
     def begin_segment(self) -> int:
         """Begin a segment, unless the current one is empty. Return the number of the segment.
@@ -106,7 +103,7 @@ class Journal:
         """
         if self._map is None or (self._declared and len(self._keys) < _MOST_SEGMENTS):
             self._open()
-        return self._number
+        return self.segment
 
     def declare(self, cursor: JournaledCursor) -> int:
         """Add a cursor, or another base of it, and return its number in the current segment.
@@ -115,14 +112,14 @@ class Journal:
         cursors that settle something cost anything here.
         """
         declaration = encode_declaration(self._declared, cursor)
-        if self._map is not None and self._at + len(declaration) + ENTRY.size > self._end:
+        if self._map is not None and self._at + len(declaration) + _ENTRY_BYTES > self._end:
             self._open()
             declaration = encode_declaration(0, cursor)
         if self._map is None:
             return 0
         self._map[self._at : self._at + len(declaration)] = declaration
         self._at += len(declaration)
-        self._keys[self._number].add(cursor.key)
+        self._keys[self.segment].add(cursor.key)
         self._declared += 1
         return self._declared - 1
 
@@ -134,11 +131,11 @@ class Journal:
         """
         if self._map is None:
             return True
-        if self._at + ENTRY.size > self._end:
+        at = self._at
+        if at + _ENTRY_BYTES > self._end:
             return False
-        check = crc32(CHECKED.pack(cursor, part, offset))
-        ENTRY.pack_into(self._map, self._at, check, cursor, part, offset)
-        self._at += ENTRY.size
+        _write_entry(self._map, at, crc32(_checked(cursor, part, offset)), cursor, part, offset)
+        self._at = at + _ENTRY_BYTES
         return True
 
     def delete_before(self, segment: int, is_ours: Callable[[CursorKey], bool]) -> None:
@@ -195,7 +192,7 @@ class Journal:
             self._map.close()
             self._map = None
             with suppress(OSError):
-                os.truncate(self._path_of(self._number), self._at)
+                os.truncate(self._path_of(self.segment), self._at)
 
     def _is_old(self, path: Path) -> bool:
         try:
@@ -217,11 +214,11 @@ class Journal:
 
     def _open(self) -> None:
         self.close()
-        self._number += 1
-        self._keys[self._number], self._declared = set(), 0
+        self.segment += 1
+        self._keys[self.segment], self._declared = set(), 0
         head = encode_head(())
-        size = len(head) + _CAPACITY * ENTRY.size
-        path = self._path_of(self._number)
+        size = len(head) + _CAPACITY * _ENTRY_BYTES
+        path = self._path_of(self.segment)
         try:
             make_folder(self._folder)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE)

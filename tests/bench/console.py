@@ -29,9 +29,8 @@ from bridge.console.store.sqlite import SqliteDatabase
 from bridge.console.views import AttemptQuery
 from bridge.history.attempt import Attempt, Later
 from bridge.history.batch import Writer
-from bridge.history.encoding import encode
 from bridge.model import Partition, Record
-from tests.support.attempts import attempt_at
+from tests.support.attempts import attempt_at, encoded
 from tests.support.postgres import Postgres
 
 TOPIC = "g.attempts"
@@ -69,7 +68,7 @@ def build_record(number: int, randomness: random.Random) -> Record:
     endpoint = number % len(ENDPOINTS)
     first = number * PER_RECORD
     attempts = [build_attempt(first + entry, randomness, endpoint) for entry in range(PER_RECORD)]
-    value = encode(Writer("p", ENDPOINTS[endpoint], number), attempts)
+    value = encoded(Writer("p", ENDPOINTS[endpoint], number), attempts)
     return Record(Partition(TOPIC, endpoint % 6), number, 0, ENDPOINTS[endpoint].encode(), value)
 
 

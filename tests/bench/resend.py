@@ -18,13 +18,13 @@ from confluent_kafka import Producer
 
 from bridge.history.attempt import Attempt
 from bridge.history.batch import Writer
-from bridge.history.encoding import batch_headers, encode
+from bridge.history.encoding import batch_headers
 from bridge.history.selection import AttemptFilter
 from bridge.kafka.client import KafkaOptions
 from bridge.resend.job_store import Author
 from bridge.resend.query import ResendQuery
 from bridge.resend.service import GroupTopics, Resending
-from tests.support.attempts import attempt_at
+from tests.support.attempts import attempt_at, encoded, entry_of
 from tests.support.kafka import RealKafka
 
 PARTITIONS, AT_ONCE, BODY_BYTES = 4, 90, 800
@@ -51,8 +51,8 @@ def write_history(bootstrap: str, topic: str, events: int) -> None:
     for at in range(0, events, AT_ONCE):
         attempts = [attempt(number) for number in range(at, min(at + AT_ONCE, events))]
         producer.produce(
-            topic, encode(Writer("p", "crm", at), attempts), b"crm",
-            headers=[(name, value) for name, value in batch_headers(attempts)],
+            topic, encoded(Writer("p", "crm", at), attempts), b"crm",
+            headers=[(name, value) for name, value in batch_headers([*map(entry_of, attempts)])],
         )  # fmt: skip
         producer.poll(0)
     assert producer.flush(60) == 0

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,11 @@ import yaml
 
 import bridge
 from bridge import settings
+from tests.support.helm import HELM, needs_helm
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "hookferry"
 CI_VALUES = sorted((CHART / "ci").glob("*-values.yaml"))
-HELM = os.environ.get("HELM", "helm")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -140,26 +138,44 @@ def test_a_template_holds_one_object() -> None:
     assert set(kinds.values()) == {1}
 
 
+def load(text: str, folder: Path) -> settings.Settings:
+    """Load a configuration of the examples; create the files that a pod mounts under ``folder``."""
+    mounted = ["run/crm/token", "run/kafka-ca/ca.crt", "schemas/fineract/MessageV1.avsc"]
+    for file in (*mounted, "run/admin/tls.crt", "run/admin/tls.key"):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text("something")
+    config = folder / "bridge.yaml"
+    config.write_text(re.sub(r"(?<![\w/])/(run|schemas)/", rf"{folder}/\1/", text))
+    environ = dict.fromkeys(re.findall(r"\$\{env:(\w+)\}", text), "a-token-of-some-length")
+    environ["CRM_SECRET"] = "whsec_" + base64.b64encode(bytes(32)).decode()
+    return settings.load(config, environ)
+
+
 @pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.name)
 def test_the_program_accepts_the_example_configuration(
     values: Path, defaults: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Merge it over the chart's defaults; create the files that a pod mounts under ``tmp_path``."""
-    for file in ("run/crm/token", "run/kafka-ca/ca.crt", "schemas/fineract/MessageV1.avsc"):
-        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / file).write_text("something")
     text = yaml.safe_dump(merged(defaults, read(values))["config"])
-    config = tmp_path / "bridge.yaml"
-    config.write_text(re.sub(r"(?<![\w/])/(run|schemas)/", rf"{tmp_path}/\1/", text))
-    signing_key = "whsec_" + base64.b64encode(bytes(32)).decode()
-    environ = {"CRM_TOKEN": "t", "CRM_SECRET": signing_key, "KAFKA_PASSWORD": "p"}
-
-    loaded = settings.load(config, environ)
-
-    assert set(loaded.endpoints) == set(read(values)["config"]["endpoints"])
+    assert set(load(text, tmp_path).endpoints) == set(read(values)["config"]["endpoints"])
 
 
-@pytest.mark.skipif(shutil.which(HELM) is None, reason="chart: no helm on PATH")
+@needs_helm
+@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.name)
+def test_the_program_accepts_what_helm_renders(values: Path, tmp_path: Path) -> None:
+    """The ConfigMap of the bridge, and that of the console if the values enable it."""
+    command = [HELM, "template", "ferry", str(CHART), "--namespace", "hooks", "--values", str(values)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    texts = [
+        document["data"]["bridge.yaml"]
+        for document in yaml.safe_load_all(run.stdout)
+        if document["kind"] == "ConfigMap"
+    ]
+    assert len(texts) == 1 + read(values).get("console", {}).get("enabled", False)
+    for text in texts:
+        assert set(load(text, tmp_path).endpoints) == set(read(values)["config"]["endpoints"])
+
+
+@needs_helm
 def test_the_chart_passes_its_checks() -> None:
     """Run tests/chart/check.sh: lint, renderings, suites, the schemas of Kubernetes."""
     run = subprocess.run(

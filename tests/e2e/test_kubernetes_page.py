@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import re
-import shutil
 import subprocess
 import textwrap
 from pathlib import Path
@@ -19,11 +17,11 @@ import yaml
 from bridge import settings
 from bridge.app import stop
 from bridge.settings.reading import shape
+from tests.support.helm import HELM, needs_helm
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "hookferry"
 PAGE = (ROOT / "docs" / "how-to" / "kubernetes.md").read_text()
-HELM = os.environ.get("HELM", "helm")
 EXAMPLES: list[dict[str, Any]] = [
     yaml.safe_load(textwrap.dedent(block)) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 ]
@@ -91,7 +89,7 @@ def test_the_page_contains_the_times_of_the_program() -> None:
     assert int(extra[1]) > stop.OVERTIME_S
 
 
-@pytest.mark.skipif(shutil.which(HELM) is None, reason="chart: no helm on PATH")
+@needs_helm
 @pytest.mark.parametrize("example", EXAMPLES, ids=names)
 def test_helm_renders_an_example(example: dict[str, Any], tmp_path: Path) -> None:
     files = []

@@ -191,8 +191,8 @@ def test_the_settled_events_of_an_open_record_are_not_needed_again_after_a_resta
     assert [part for part in (1, 2, 3) if again.needs(5, part)] == [3]
     assert again.needs(5), "the record as a whole is not settled"
     assert again.needs(6, 1), "numbers belong to their own record"
-    assert again.failure(5, 3) == completion_map.Failures(3, 7)
-    assert again.failure(5, 1) is None, "attempts of one event are not those of another"
+    assert again.failures[5, 3] == completion_map.Failures(3, 7)
+    assert (5, 1) not in again.failures, "attempts of one event are not those of another"
     again.open(5, 1)
     again.open(6, 1)
     again.advance(8)
@@ -204,8 +204,10 @@ def test_a_record_of_several_events_counts_once_in_bytes_and_per_event_in_the_wi
     cursor = Cursor(PARTITION, 0, window=3, window_bytes=100)
     cursor.open(0, 90)
     cursor.open(0, 90)
+    cursor.advance(1)
     assert not cursor.full
     cursor.open(0, 90)
+    cursor.advance(1)
     assert cursor.full
     cursor.settle(0, 90, 1)
     assert not cursor.reopen(), "the bytes count until the last event is settled"
@@ -218,8 +220,10 @@ def test_a_record_of_several_events_counts_once_in_bytes_and_per_event_in_the_wi
 def test_the_window_is_bounded_in_bytes_too() -> None:
     cursor = Cursor(PARTITION, 0, window=1000, window_bytes=100)
     cursor.open(0, 60)
+    cursor.advance(1)
     assert not cursor.full
     cursor.open(1, 60)
+    cursor.advance(2)
     assert cursor.full
     cursor.settle(0, 60)
     assert cursor.reopen()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from bridge.history.attempt import Attempt, Later
 from bridge.history.batch import Writer
 from bridge.history.encoding import batch_headers, encode
+from bridge.history.pool import size_of
+from bridge.history.row import OWN, Common, Entry, Row
 from bridge.model import Partition, Record
 
 BEGAN_S = 1_700_000_000.0
@@ -32,12 +35,28 @@ def attempt_at(second: float, **facts: Any) -> Attempt:
     return Attempt(**(usual | facts))
 
 
+def entry_of(attempt: Attempt) -> Entry:
+    """Return an attempt as it waits for the topic."""
+    own, common = ([getattr(attempt, name) for name in names] for names in (OWN, Common._fields))
+    return Entry._make([*own, tuple(common), size_of(attempt)])
+
+
+def attempt_of(row: Row) -> Attempt:
+    """Return the attempt that waits for the topic."""
+    return Attempt(**dict(zip(OWN, row, strict=False)), **Common(*Entry(*row).common)._asdict())
+
+
+def encoded(writer: Writer, attempts: Iterable[Attempt]) -> bytes:
+    """Return the value of a record with these attempts."""
+    return encode(writer, [*map(entry_of, attempts)])
+
+
 def batch_record(
     offset: int, *attempts: Attempt, endpoint: str = "crm", process: str = "p", partition: int = 0
 ) -> Record:
     """Return the record that a process writes with these attempts, as its number ``offset``."""
-    value = encode(Writer(process, endpoint, offset), attempts)
-    headers = batch_headers(attempts)
+    value = encoded(Writer(process, endpoint, offset), attempts)
+    headers = batch_headers([*map(entry_of, attempts)])
     return Record(
         Partition("g.attempts", partition), offset, int(attempts[-1].answered_s * 1000), endpoint.encode(),
         value, headers,

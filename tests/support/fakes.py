@@ -21,10 +21,12 @@ from bridge.dead_letters.topic import Reason
 from bridge.errors import DecodeError, KafkaUnavailable, ParkError
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import MARK_VALUE, packed, packed_mark
-from bridge.history.attempt import Attempt, Row
+from bridge.history.attempt import Attempt
 from bridge.history.pool import size_of
+from bridge.history.row import Row
 from bridge.model import Damage, Event, Header, Partition, Record, RedriveMark, Request, Resend, Response
 from bridge.pipeline.ports import RecordDecoder
+from tests.support.attempts import attempt_of
 from tests.support.simulated import BEGAN_S
 
 TOPIC = "orders"
@@ -256,8 +258,8 @@ class FakeHistory:
         return self
 
     def add(self, attempt: Row, size_bytes: int) -> None:
-        named = Attempt(*attempt)
-        assert size_bytes == size_of(named)
+        named = attempt_of(attempt)
+        assert size_bytes == attempt[-1] == size_of(named)
         self.rows.append(named)
 
 

@@ -16,13 +16,16 @@ def read_long(data: bytes, at: int) -> tuple[int, int]:
     Raises ``MalformedBytes``.
     """
     number = shift = 0
-    for end in range(at, min(at + 10, len(data))):
-        byte = data[end]
-        number |= (byte & 0x7F) << shift
+    begin = at
+    for byte in data[at : at + 10]:
+        at += 1
         if byte < 0x80:
-            return (number >> 1) ^ -(number & 1), end + 1
+            number |= byte << shift
+            return (number >> 1) ^ -(number & 1), at
+        number |= (byte & 0x7F) << shift
         shift += 7
-    raise MalformedBytes("a number is cut short" if at + 10 > len(data) else "a number has more than 64 bits")
+    is_cut = begin + 10 > len(data)
+    raise MalformedBytes("a number is cut short" if is_cut else "a number has more than 64 bits")
 
 
 def read_length(data: bytes, at: int) -> tuple[int, int]:

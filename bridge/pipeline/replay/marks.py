@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from bridge.core.replay import as_new
 from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import Reason
-from bridge.history.attempt import Attempt, Row
+from bridge.history.row import Row, marked
 from bridge.model import Event, Record, RedriveMark
 from bridge.pipeline.attempt_log import KeepsAttempts
 from bridge.pipeline.ports import RecordDecoder
@@ -25,7 +25,7 @@ class MarkedHistory:
 
     def add(self, attempt: Row, size_bytes: int) -> None:
         """Keep an attempt."""
-        self._history.add(Attempt(*attempt)._replace(again_id=self._mark), size_bytes)
+        self._history.add(marked(attempt, self._mark), size_bytes)
 
 
 class MarkedDeadLetters:

@@ -2,6 +2,10 @@
 {{- define "hookferry.checks" -}}
 {{- include "hookferry.checkSecrets" . -}}
 {{- include "hookferry.checkEnv" . -}}
+{{- include "hookferry.checkName" . -}}
+{{- include "hookferry.checkLabels" . -}}
+{{- include "hookferry.checkStrategy" . -}}
+{{- include "hookferry.checkVolumes" . -}}
 {{- range $key, $missing := dict "sources" "no topic is read; add at least one source" "endpoints" "no receiver gets events; add at least one endpoint" -}}
 {{- if not (get $.Values.config $key) -}}
 {{- fail (printf "config.%s is empty: %s, as in ci/minimal-values.yaml of the chart" $key $missing) -}}
@@ -21,9 +25,66 @@
 {{- if not (hasPrefix "/" (include "hookferry.stateDir" .)) -}}
 {{- fail (printf "config.state_dir: %q is relative, so the chart cannot mount a volume there; use an absolute path such as /var/lib/hookferry" .Values.config.state_dir) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A release may be named 1st or a.b, a Service may not. */}}
+{{- define "hookferry.checkName" -}}
+{{- $name := include "hookferry.fullname" . -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the objects would be named %q, which Kubernetes refuses for a Service; set fullnameOverride to lower-case letters, digits and hyphens that begin with a letter" $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Selectors and Helm depend on the chart's own labels, and the replacement of pods on its annotation. */}}
+{{- define "hookferry.checkLabels" -}}
+{{- $own := list "helm.sh/chart" "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "checksum/config" -}}
+{{- $given := dict
+  "commonLabels" .Values.commonLabels
+  "podLabels" .Values.podLabels
+  "podAnnotations" .Values.podAnnotations
+  "serviceMonitor.labels" .Values.serviceMonitor.labels
+  "prometheusRule.labels" .Values.prometheusRule.labels -}}
+{{- range $at, $members := $given -}}
+{{- range $own -}}
+{{- if hasKey (default dict $members) . -}}
+{{- fail (printf "%s: the chart sets %s itself; remove it" $at .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A Deployment and a StatefulSet have different strategies. */}}
+{{- define "hookferry.checkStrategy" -}}
+{{- $type := (default dict .Values.updateStrategy).type | default "" -}}
+{{- if and .Values.persistence.enabled (eq $type "Recreate") -}}
+{{- fail "updateStrategy.type: Recreate is not possible for the StatefulSet of persistence.enabled; use RollingUpdate or OnDelete" -}}
+{{- end -}}
+{{- if and (not .Values.persistence.enabled) (eq $type "OnDelete") -}}
+{{- fail "updateStrategy.type: OnDelete is not possible for a Deployment; use RollingUpdate or Recreate" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Volumes of the values must not take the names and places of the chart's own. */}}
+{{- define "hookferry.checkVolumes" -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- if or (eq .mountPath "/etc/hookferry") (hasPrefix "/etc/hookferry/" .mountPath) -}}
 {{- fail (printf "extraVolumeMounts: %s lies in the volume of bridge.yaml, which is read-only; mount it elsewhere, for example under /schemas" .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- $own := list "/tmp" (include "hookferry.stateDir" .) (include "hookferry.consoleFolder" .) -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if has (trimSuffix "/" .mountPath) $own -}}
+{{- fail (printf "extraVolumeMounts: the chart mounts a volume at %s itself; mount yours elsewhere" .mountPath) -}}
+{{- end -}}
+{{- end -}}
+{{- range .Values.extraVolumes -}}
+{{- if has .name (list "config" "state" "store" "tmp") -}}
+{{- fail (printf "extraVolumes: the chart has a volume named %s itself; use another name" .name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $at, $folder := dict "config.state_dir" (include "hookferry.stateDir" .) "config.console.folder" (include "hookferry.consoleFolder" .) -}}
+{{- if or (eq $folder "/tmp") (eq $folder "/") (eq $folder "/etc/hookferry") (hasPrefix "/etc/hookferry/" $folder) -}}
+{{- fail (printf "%s: %s is not possible, because another volume of the pod, or the program, is there; use another folder" $at $folder) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -135,6 +196,9 @@ files/secret-places.json, made from the program's settings, lists where. */}}
   "HOOKFERRY_STATE_DIR" "config.state_dir, where the chart mounts the volume"
   "HOOKFERRY_ADMIN__HOST" "config.admin.host"
   "HOOKFERRY_ADMIN__PORT" "config.admin.port, which probes and Service follow"
+  "HOOKFERRY_CONSOLE__HOST" "the chart's own address"
+  "HOOKFERRY_CONSOLE__PORT" "config.console.port, which probes and Service follow"
+  "HOOKFERRY_CONSOLE__FOLDER" "config.console.folder, where the chart mounts the volume"
   "HOOKFERRY_KAFKA__GROUP_INSTANCE_ID" "the default, which gives every pod its own name" -}}
 {{- range .Values.env -}}
 {{- if hasKey $instead .name -}}

@@ -16,18 +16,24 @@
 {{- end -}}
 
 {{- define "hookferry.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "hookferry.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "hookferry.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "hookferry.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "hookferry.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "hookferry.labelsWith" (list . "hookferry.selectorLabels" dict) -}}
+{{- end -}}
+
+{{/* All labels of an object. Argument: list of the context, the name of the template with its selector labels, and labels of
+this object alone. Each key appears once: a label of the object replaces one of commonLabels. */}}
+{{- define "hookferry.labelsWith" -}}
+{{- $context := index . 0 -}}
+{{- $chart := printf "%s-%s" $context.Chart.Name $context.Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+{{- $own := include (index . 1) $context | fromYaml -}}
+{{- $_ := set $own "helm.sh/chart" $chart -}}
+{{- $_ := set $own "app.kubernetes.io/version" $context.Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" $context.Release.Service -}}
+{{- toYaml (merge $own (default dict (index . 2)) (default dict $context.Values.commonLabels)) -}}
 {{- end -}}
 
 {{- define "hookferry.serviceAccountName" -}}
@@ -73,7 +79,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $hosts := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
 {{- $_ := set $config "admin" (merge (dict "hosts" $hosts) $admin) -}}
 {{- end -}}
-{{- toYaml $config -}}
+{{- include "hookferry.asYaml" $config -}}
+{{- end -}}
+
+{{/* Argument as YAML. Helm's toYaml returns an empty text, without an error, for a text with a control character. */}}
+{{- define "hookferry.asYaml" -}}
+{{- $text := toYaml . -}}
+{{- if not $text -}}
+{{- fail "config: a text in it contains a control character, so it cannot be written as YAML; remove the character" -}}
+{{- end -}}
+{{- $text -}}
 {{- end -}}
 
 {{/* HTTPS if the admin port has a certificate, else HTTP. */}}
@@ -101,18 +116,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{- define "hookferry.consoleSelectorLabels" -}}
-app.kubernetes.io/name: {{ include "hookferry.name" . | trunc 55 | trimSuffix "-" }}-console
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "hookferry.name" . | trunc 55 | trimSuffix "-" | printf "%s-console" | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "hookferry.consoleLabels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "hookferry.consoleSelectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- include "hookferry.labelsWith" (list . "hookferry.consoleSelectorLabels" dict) -}}
 {{- end -}}
 
 {{- define "hookferry.consolePort" -}}
@@ -129,14 +138,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- $own := default dict (get $config "console") -}}
 {{- $name := include "hookferry.consoleName" . -}}
 {{- $short := printf "%s.%s" $name .Release.Namespace -}}
-{{- $hosts := list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) -}}
-{{- if .Values.console.ingress.host -}}
-{{- $hosts = list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short) .Values.console.ingress.host -}}
+{{- $hosts := default (list $name $short (printf "%s.svc" $short) (printf "%s.svc.cluster.local" $short)) $own.hosts -}}
+{{- if and .Values.console.ingress.host (not (has .Values.console.ingress.host $hosts)) -}}
+{{- $hosts = append $hosts .Values.console.ingress.host -}}
 {{- end -}}
-{{- $fits := dict "host" "0.0.0.0" "folder" (include "hookferry.consoleFolder" .) -}}
-{{- if not $own.hosts -}}
-{{- $fits = merge (dict "hosts" $hosts) $fits -}}
-{{- end -}}
+{{- $fits := dict "host" "0.0.0.0" "folder" (include "hookferry.consoleFolder" .) "hosts" $hosts -}}
 {{- $_ := set $config "console" (merge $fits $own) -}}
-{{- toYaml $config -}}
+{{- include "hookferry.asYaml" $config -}}
 {{- end -}}

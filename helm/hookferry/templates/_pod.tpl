@@ -4,27 +4,24 @@
 metadata:
   annotations:
     # A change that needs a restart must replace the pods. The program takes all others over by itself.
-    checksum/config: {{ include "hookferry.restartConfig" . | sha256sum }}
+    checksum/config: {{ include "hookferry.restartConfig" . | sha256sum | quote }}
     {{- with .Values.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   labels:
-    {{- include "hookferry.labels" . | nindent 4 }}
-    {{- with .Values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "hookferry.labelsWith" (list . "hookferry.selectorLabels" .Values.podLabels) | nindent 4 }}
 spec:
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  serviceAccountName: {{ include "hookferry.serviceAccountName" . }}
+  serviceAccountName: {{ include "hookferry.serviceAccountName" . | quote }}
   automountServiceAccountToken: false
   # Service links would add variables with the program's prefix, HOOKFERRY_, to the pod.
   enableServiceLinks: false
   terminationGracePeriodSeconds: {{ include "hookferry.gracePeriod" . }}
   {{- with .Values.priorityClassName }}
-  priorityClassName: {{ . }}
+  priorityClassName: {{ . | quote }}
   {{- end }}
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
@@ -69,7 +66,7 @@ spec:
           mountPath: /etc/hookferry
           readOnly: true
         - name: state
-          mountPath: {{ include "hookferry.stateDir" . }}
+          mountPath: {{ include "hookferry.stateDir" . | quote }}
         - name: tmp
           mountPath: /tmp
         {{- with .Values.extraVolumeMounts }}
@@ -78,7 +75,7 @@ spec:
   volumes:
     - name: config
       configMap:
-        name: {{ include "hookferry.fullname" . }}
+        name: {{ include "hookferry.fullname" . | quote }}
     {{- if not .Values.persistence.enabled }}
     - name: state
       emptyDir:

@@ -95,6 +95,9 @@ func functions(root *template.Template) template.FuncMap {
 		"fail": func(text string) (string, error) { return "", failure{text} },
 		"dict": dict,
 		"list": list,
+		"append": func(to []interface{}, item interface{}) []interface{} {
+			return append(append([]interface{}{}, to...), item)
+		},
 		"get": func(from object, key string) interface{} {
 			if value, found := from[key]; found {
 				return value

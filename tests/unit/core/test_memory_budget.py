@@ -93,6 +93,7 @@ def test_an_endpoint_that_holds_nothing_may_always_take_an_event() -> None:
     budget.free = -5_000_000
     of = cursor(budget, "crm")
     of.open(0, 50_000_000)
+    of.advance(1)
     assert of.full
     of.settle(0, 50_000_000)
     assert of.reopen()
@@ -103,6 +104,7 @@ def test_a_cursor_waits_while_another_partition_of_its_endpoint_uses_the_memory(
     first, second = cursor(budget, "crm", P0), cursor(budget, "crm", P1)
     fill(budget, first)
     second.open(0, 10)
+    second.advance(1)
     assert second.full
     second.settle(0, 10)
     assert not second.reopen()

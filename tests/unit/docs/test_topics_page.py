@@ -15,11 +15,11 @@ from bridge.dead_letters.topic import LAST_OFFSET, RAW_OF, DeadLetterTopic, Reas
 from bridge.errors import RecordTooLarge
 from bridge.formats.resent import packed, packed_mark
 from bridge.history.batch import Writer
-from bridge.history.encoding import batch_headers, encode
+from bridge.history.encoding import batch_headers
 from bridge.kafka import topic_setup
 from bridge.model import Event, Header, LaneKey, Partition, Record, RedriveMark, Resend, StoredRequest
 from bridge.pipeline.replay.marks import MarkedDeadLetters
-from tests.support.attempts import attempt_at
+from tests.support.attempts import attempt_at, encoded, entry_of
 from tests.support.fake_producer import FakeProducer
 from tools import topics
 
@@ -103,8 +103,8 @@ def test_a_beginning_has_the_fields_of_the_page() -> None:
 
 def test_a_batch_of_attempts_has_the_headers_fields_and_columns_of_the_page() -> None:
     attempts = [attempt_at(1)]
-    assert own(batch_headers(attempts)) == topics.ATTEMPTS_HEADERS.keys()
-    document = json.loads(encode(Writer("p", "crm", 1), attempts).partition(b"\n")[0])
+    assert own(batch_headers([*map(entry_of, attempts)])) == topics.ATTEMPTS_HEADERS.keys()
+    document = json.loads(encoded(Writer("p", "crm", 1), attempts).partition(b"\n")[0])
     assert document.keys() == topics.ATTEMPTS_FIELDS.keys()
     assert document["columns"].keys() | document["same"].keys() == topics.ATTEMPTS_COLUMNS.keys()
 

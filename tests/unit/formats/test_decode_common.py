@@ -1,4 +1,5 @@
 import re
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,22 @@ def test_each_part_of_an_events_identity_changes_the_webhook_id(id_):
     ]
     assert len({webhook_id(*each) for each in parts}) == len(parts)
     assert webhook_id("s", "o", "t", UUID.upper()) != webhook_id("s", "o", "t", UUID), "two texts are two ids"
+
+
+@given(
+    st.text(max_size=9),
+    st.text(max_size=9),
+    st.none() | st.text(max_size=9) | st.just("t" * 300),
+    st.text(max_size=40) | st.just(UUID),
+    st.sampled_from((0, 0, 1, 12)),
+    st.sampled_from(("text", "number", "boolean")),
+)
+def test_a_webhook_id_is_the_hash_of_all_lengths_and_parts(source, topic, tenant, id_, index, kind):
+    """Lengths precede the parts, and -1 is the length of no tenant; the text is the same in every release."""
+    lengths = f"{len(source)},{len(topic)},{-1 if tenant is None else len(tenant)},{len(id_)},{index},{kind}"
+    text = f"{lengths}:{source}{topic}{tenant or ''}{id_}"
+    hashed = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    assert webhook_id(source, topic, tenant, id_, index, kind) == f"{UUID if id_ == UUID else 'evt'}_{hashed}"
 
 
 def test_a_webhook_id_is_the_same_on_every_run():

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import gc
 import json
 from collections.abc import Iterator
+from itertools import repeat
 from types import FunctionType
 from typing import Any
 
@@ -114,7 +114,7 @@ def kept(event: Event) -> Iterator[Any]:
         yield one
         if isinstance(one, FunctionType):
             stack.extend(cell.cell_contents for cell in one.__closure__ or ())
-        elif isinstance(one, Event | Record | tuple | list | dict | functools.partial) or callable(one):
+        elif isinstance(one, Event | Record | tuple | list | dict | repeat) or callable(one):
             stack.extend(each for each in gc.get_referents(one) if not isinstance(each, type(json)))
 
 

@@ -11,16 +11,18 @@ from hypothesis import strategies as st
 
 from bridge.history.attempt import Attempt, AttemptId, Later
 from bridge.history.batch import BYTES, UnreadableBatch, Writer, covers, decode
-from bridge.history.encoding import COLUMNS, batch_headers, encode
+from bridge.history.encoding import COLUMNS, batch_headers
 from bridge.model import Damage, Partition, Record
-from tests.support.attempts import BEGAN_S, attempt_at, batch_record
+from tests.support.attempts import BEGAN_S, attempt_at, batch_record, encoded, entry_of
 
 WRITER = Writer("p", "crm", 1)
 BINARY = st.none() | st.binary(max_size=30)
+KEYS = st.binary(max_size=5) | st.sampled_from(["e1", 7])
+LANES = st.just(("orders", 3, b"e1", "t")) | st.none() | st.builds(lambda key: ("orders", 3, key, ""), KEYS)
 
 
 def read_back(*attempts: Attempt) -> list[Attempt]:
-    record = Record(Partition("g.attempts", 2), 7, 0, b"crm", encode(WRITER, attempts))
+    record = Record(Partition("g.attempts", 2), 7, 0, b"crm", encoded(WRITER, attempts))
     writer, kept = decode(record)
     assert writer == WRITER
     assert [each.id for each in kept] == [AttemptId(2, 7, index) for index in range(len(attempts))]
@@ -31,12 +33,12 @@ def read_back(*attempts: Attempt) -> list[Attempt]:
 @given(
     st.lists(
         st.builds(
-            lambda headers, body, answer_headers, answer, entity, next_s: attempt_at(
+            lambda headers, body, answer_headers, answer, entity, next_s, lane: attempt_at(
                 1, verdict="again", later=Later(next_s), headers=headers, body=body, entity=entity,
-                answer_headers=answer_headers, answer_body=answer,
+                answer_headers=answer_headers, answer_body=answer, lane=lane,
             ),
             st.binary(max_size=30), BINARY, BINARY, BINARY,
-            st.none() | st.text(st.characters(codec="utf-8")), st.none() | st.floats(0, 4e9),
+            st.none() | st.text(st.characters(codec="utf-8")), st.none() | st.floats(0, 4e9), LANES,
         ),
         min_size=1,
         max_size=5,
@@ -58,7 +60,7 @@ def test_a_text_with_half_of_a_surrogate_pair_and_a_huge_number_cost_no_other_at
 
 
 def test_columns_of_a_later_release_are_ignored_and_missing_ones_are_none() -> None:
-    line, _, content = encode(WRITER, [attempt_at(1), attempt_at(2)]).partition(b"\n")
+    line, _, content = encoded(WRITER, [attempt_at(1), attempt_at(2)]).partition(b"\n")
     document = orjson.loads(line)
     del document["same"]["tenant"]
     document["same"]["color"] = "blue"
@@ -68,7 +70,7 @@ def test_columns_of_a_later_release_are_ignored_and_missing_ones_are_none() -> N
 
 
 def value_with(**changes: object) -> bytes:
-    line, _, content = encode(WRITER, [attempt_at(1)]).partition(b"\n")
+    line, _, content = encoded(WRITER, [attempt_at(1)]).partition(b"\n")
     return orjson.dumps({**orjson.loads(line), **changes}) + b"\n" + content
 
 
@@ -89,10 +91,10 @@ def value_with(**changes: object) -> bytes:
         value_with(columns={"sent_s": [1, 2], "offset": [1]}),
         value_with(columns={"sent_s": 5}),
         value_with(columns={"sent_s": "ab"}),
-        encode(WRITER, [attempt_at(1)])[:-1],
-        encode(WRITER, [attempt_at(1)]) + b"x",
-        encode(WRITER, [attempt_at(1)]).replace(b'"origin":null', b'"origin":5'),
-        encode(WRITER, [attempt_at(1)]).replace(b'["6531",""]', b'[[],""]'),
+        encoded(WRITER, [attempt_at(1)])[:-1],
+        encoded(WRITER, [attempt_at(1)]) + b"x",
+        encoded(WRITER, [attempt_at(1)]).replace(b'"origin":null', b'"origin":5'),
+        encoded(WRITER, [attempt_at(1)]).replace(b'["6531",""]', b'[[],""]'),
     ],
 )
 def test_a_record_that_is_no_batch_is_refused(value: bytes | None) -> None:
@@ -108,7 +110,7 @@ def test_a_later_format_is_named_in_the_error() -> None:
 def test_what_all_attempts_have_in_common_is_written_once() -> None:
     body = b"x" * 1000
     attempts = [attempt_at(number, body=body, body_bytes=1000) for number in range(50)]
-    value = encode(WRITER, attempts)
+    value = encoded(WRITER, attempts)
     assert value.count(body) == 1
     assert value.count(b"OrderPlaced") + value.count(b"LoanApproved") == 1
     read = read_back(*attempts)
@@ -170,7 +172,7 @@ def test_a_record_is_skipped_by_its_headers_only_if_none_of_its_attempts_can_be_
 
 def test_the_times_of_a_record_are_those_of_all_its_attempts_in_any_order() -> None:
     slow = attempt_at(1)._replace(answered_s=BEGAN_S + 60)
-    headers = dict(batch_headers([attempt_at(5), slow, attempt_at(3)]))
+    headers = dict(batch_headers([*map(entry_of, (attempt_at(5), slow, attempt_at(3)))]))
     began_ms = int(BEGAN_S * 1000)
     assert int(headers["hookferry-first-ms"] or b"") == began_ms + 1000
     assert began_ms + 60_000 <= int(headers["hookferry-last-ms"] or b"") <= began_ms + 60_001

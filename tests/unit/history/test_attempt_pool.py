@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.history.pool import ATTEMPT_BYTES, Pool, size_of
-from tests.support.attempts import attempt_at
+from tests.support.attempts import attempt_at, entry_of
 
 SIZE = size_of(attempt_at(0))
 
 
 def add(pool: Pool, queue, attempt) -> None:
     """Add an attempt as a stream does."""
-    queue.append((attempt, size_of(attempt)))
+    queue.append(entry_of(attempt))
     pool.bytes += size_of(attempt)
     if pool.bytes > pool.press_at:
         pool.press()
@@ -35,7 +35,7 @@ def test_the_oldest_attempts_of_all_endpoints_are_dropped_first() -> None:
     assert not dropped
     add(pool, working, attempt_at(8))
     assert dropped == [2]
-    assert [attempt.event_id for attempt, _ in stalled] == ["id-2", "id-3", "id-4"]
+    assert [attempt.event_id for attempt in stalled] == ["id-2", "id-3", "id-4"]
     assert len(working) == 4
 
 
@@ -47,7 +47,7 @@ def test_the_bound_holds_for_any_sizes_and_every_attempt_is_counted(adds: list[t
     for second, (which, body_bytes) in enumerate(adds):
         add(pool, queues[which], attempt_at(second, body=b"x" * body_bytes))
         assert pool.bytes <= pool.most_bytes
-        assert pool.bytes == sum(size for queue in queues for _, size in queue)
+        assert pool.bytes == sum(entry.size_bytes for queue in queues for entry in queue)
     assert sum(dropped) + sum(map(len, queues)) == len(adds)
 
 

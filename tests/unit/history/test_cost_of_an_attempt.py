@@ -12,6 +12,7 @@ import pytest
 
 from bridge.history.attempt import Attempt, Later
 from bridge.history.pool import size_of
+from tests.support.attempts import attempt_of, entry_of
 
 ATTEMPTS = 300
 
@@ -38,10 +39,10 @@ def test_an_attempt_costs_no_more_than_is_counted(body_bytes: int) -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        kept = [make(number, body_bytes) for number in range(ATTEMPTS)]
+        kept = [(*entry_of(make(number, body_bytes)),) for number in range(ATTEMPTS)]
         used = (tracemalloc.get_traced_memory()[0] - before) / ATTEMPTS
     finally:
         tracemalloc.stop()
-    counted = size_of(kept[0])
+    counted = size_of(attempt_of(kept[0]))
     print(f"\n{body_bytes} bytes of body: {used:.0f} bytes used, {counted} counted")
     assert 0.5 * counted < used <= counted

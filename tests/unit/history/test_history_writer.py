@@ -18,7 +18,7 @@ from bridge.history.writer import History
 from bridge.kafka.producer import NewRecord
 from bridge.model import Partition, Record
 from bridge.telemetry import events
-from tests.support.attempts import attempt_at
+from tests.support.attempts import attempt_at, entry_of
 from tests.support.fake_producer import broker_error
 from tests.support.simulated import simulated
 
@@ -70,7 +70,7 @@ class Stage:
 
     def add(self, second: float, endpoint: str = "crm", **facts: object) -> Attempt:
         attempt = attempt_at(second, **facts)
-        self.history.stream(endpoint).add(attempt, size_of(attempt))
+        self.history.stream(endpoint).add(entry_of(attempt), size_of(attempt))
         return attempt
 
 
@@ -196,9 +196,25 @@ async def test_attempts_of_many_bytes_are_split_into_several_records() -> None:
             stage.add(second, body=b"x" * 10_000)
         await stage.history.flush()
         assert len(stage.topic.attempts()) == 400
-        sizes = [len(record.value or b"") for record in stage.topic.records]
+        sizes = [sum(size_of(kept.attempt) for kept in decode(record)[1]) for record in stage.topic.records]
         assert len(sizes) > 5
-        assert max(sizes) <= BATCH_BYTES + 20_000
+        assert max(sizes) < BATCH_BYTES + 20_000
+        assert min(sizes[:-1]) >= BATCH_BYTES
+        assert stage.history.pool.bytes == 0
+
+
+@simulated
+async def test_a_pass_writes_exactly_what_waits_when_it_begins() -> None:
+    async with at_work(Topic(), most_bytes=1 << 30) as stage:
+        for second in range(30):
+            stage.add(second, body=b"x" * 10_000)
+        flush = asyncio.create_task(stage.history.flush())
+        await asyncio.sleep(0.005)  # the first record is on its way
+        for second in range(30, 35):
+            stage.add(second)
+        await flush
+        assert [attempt.event_id for attempt in stage.topic.attempts()] == [f"id-{n}" for n in range(30)]
+        assert len(stage.topic.records) == 2
 
 
 @simulated

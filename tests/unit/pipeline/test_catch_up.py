@@ -42,6 +42,7 @@ async def test_catch_ups_log_an_unavailable_broker_once_per_minute_in_all() -> N
         cursor.detach_if_passed(5)
         return CatchUp(
             endpoint,
+            has_plenty=lambda: False,
             cursors=lambda: [cursor],
             open_reader=lambda: Away(Log()),
             before_read=lambda: None,

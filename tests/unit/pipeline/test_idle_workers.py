@@ -93,6 +93,7 @@ async def test_a_reader_that_waits_for_records_keeps_no_batch() -> None:
 
     catch_up = CatchUp(
         "crm",
+        has_plenty=lambda: False,
         cursors=lambda: [cursor],  # type: ignore[list-item]
         before_read=lambda: None,
         open_reader=Reader,  # type: ignore[arg-type]
