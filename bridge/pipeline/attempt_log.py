@@ -143,8 +143,9 @@ class KeepsAttempts(Protocol):
         ...
 
 
-_Usual: TypeAlias = tuple[Response | TransportError, str, Url, int, Judgement]
-"""Answer, method, URL, number of own headers, and judgement: what most of ``Common`` follows from."""
+_Usual: TypeAlias = tuple[Response | TransportError, str, Url, int, Judgement, int]
+"""What most of ``Common`` follows from: answer, method, URL, number of own headers, judgement, and the
+version of the secrets that are masked."""
 
 
 class AttemptLog:
@@ -195,7 +196,7 @@ class AttemptLog:
         answer, at, duration_s, trace_id = outcome
         method, url, headers, body = request
         body_bytes, kept = len(body), body if self._keeps_bodies else None
-        usual = answer, method, url, own, judgement
+        usual = answer, method, url, own, judgement, in_force.version
         if usual != self._usual or body_bytes > self._usual_bytes or event.resend is not None:
             kept = self._look_at(event, usual, body)
         common = self._common
@@ -260,7 +261,7 @@ class AttemptLog:
 
         Remember that for the next attempt, if it follows from ``usual`` alone.
         """
-        target, (answer, method, url, own, judgement) = self._target, usual
+        target, (answer, method, url, own, judgement, version) = self._target, usual
         if url is not self._url:
             self._url, self._shown_url = url, target.shown(event, url)
         later = None if judgement.verdict is Verdict.DELIVERED else Later()
@@ -273,7 +274,9 @@ class AttemptLog:
             digest = sha256(target.shown_body(body)).hexdigest()
         if isinstance(answer, Response):
             status = answer.status
-            answer_lines, answer_body = shown = self._answers.keep(answer, most > _NO_BODY, later is None)
+            answer_lines, answer_body = shown = self._answers.keep(
+                answer, most > _NO_BODY, later is None, version
+            )
             size_bytes += len(answer_lines) + len(answer_body)
             is_usual = is_usual and recurs(answer.body, shown)
         if (resend := event.resend) is not None:

@@ -45,11 +45,20 @@ class ShownAnswers:
         self._now = now
         self._known: dict[bytes, bytes] = {b"": b""}
         self._whole: dict[tuple[Headers, bytes], tuple[bytes, bytes]] = {}
+        self._version = 0
         self._second = 0.0
         self._left = 0
 
-    def keep(self, answer: Response, keeps_body: bool, delivered: bool) -> tuple[bytes, bytes]:
-        """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``."""
+    def keep(
+        self, answer: Response, keeps_body: bool, delivered: bool, version: int = 0
+    ) -> tuple[bytes, bytes]:
+        """Return the headers as lines, and the beginning of the body; it is empty without ``keeps_body``.
+
+        ``version`` is that of the secrets: what was searched for fewer secrets is searched again.
+        """
+        if version != self._version:
+            self._version, self._known = version, {b"": b""}
+            self._whole.clear()
         whole = answer.headers, answer.body if keeps_body else b""
         if (shown := self._whole.get(whole)) is not None:
             return shown

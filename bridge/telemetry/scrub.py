@@ -38,6 +38,8 @@ class Scrubber:
         self._tokens: dict[str, deque[str]] = {}
         self._heads: dict[bytes, tuple[Form, ...]] = {}
         """The forms by their first bytes."""
+        self.version = 0
+        """Increases with each secret: what was searched before may contain it."""
 
     def learn(self, secrets: Iterable[Secret]) -> None:
         """Add secrets of the configuration: they are in force until the process ends."""
@@ -104,6 +106,7 @@ class Scrubber:
         return self.scrub_bytes(raw[: most + _REACH])[:most]
 
     def _add(self, secret: Secret) -> None:
+        self.version += 1
         for form in forms_of(secret):
             head = form.text[:LEAST]
             forms = self._heads.get(head, ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -13,7 +14,7 @@ from bridge.errors import TransportError, TransportFault
 from bridge.history.attempt import Attempt
 from bridge.history.batch import Writer, decode
 from bridge.history.encoding import encode
-from bridge.history.row import Entry, Row
+from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Partition, Record, Request, Resend, Response, Url, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.rendering import Headers
@@ -144,3 +145,20 @@ async def test_attempts_that_are_answered_alike_share_what_they_have_in_common()
         request = Request("POST", Url("https", "crm.test", 443, "/"), (), b"%d" % offset)
         log.record(sent(offset, None), 1, request, Outcome(Response(200, (), b"ok"), 0.0, 0.1), DELIVERED, 0)
     assert len({id(Entry(*row).common) for row in history.rows}) == 1
+
+
+@pytest.mark.parametrize("answer", [Response(200, (), TOKEN), Response(200, ((b"echo", TOKEN),), b"ok")])
+@simulated
+async def test_an_answer_that_repeats_is_searched_again_when_a_login_adds_a_secret(answer: Response) -> None:
+    history = RowHistory()
+    log = AttemptLog(Target("crm", (), frozenset(), 7.0, True, 20), history, Metrics().endpoint("crm"))
+    for number in range(3):
+        if number == 2:
+            in_force.learn_token("login", TOKEN.decode())
+        log.record(*make(answer=answer))
+    assert [TOKEN in b"".join(filter(None, common_of(row))) for row in history.rows] == [True, True, False]
+
+
+def common_of(row: Row) -> tuple[bytes | None, bytes | None]:
+    common = Common(*Entry(*row).common)
+    return common.answer_headers, common.answer_body
