@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic
 
 from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryBudget, Share
+from bridge.core.progress import Note, Progress
 from bridge.model import Partition, Spot
-
-Note = TypeVar("Note")
-"""What is stored about a delivery that failed (``bridge.core.completion_map.Failures``)."""
 
 _REOPEN_AT = 0.75
 """A full cursor reopens when it is filled to this share of its bounds, so that it does not flap."""
@@ -39,20 +37,6 @@ class CursorState(StrEnum):
     """It takes nothing for now; the main reader may pass it."""
     CATCHING_UP = "catching_up"
     """It has room, and the main reader has passed it: a side reader feeds it until the two meet."""
-
-
-class Progress(NamedTuple, Generic[Note]):
-    """What to commit: the lowest unsettled ``offset``, and all unsettled offsets below ``end``.
-
-    ``failures`` belong to deliveries that wait for a retry. ``parts`` are the settled events of
-    records that have other events unsettled.
-    """
-
-    offset: int
-    open_offsets: list[int]
-    end: int
-    failures: dict[Spot, Note]
-    parts: dict[int, frozenset[int]]
 
 
 class Cursor(Generic[Note]):

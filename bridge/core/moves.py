@@ -14,7 +14,7 @@ import orjson
 
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
-from bridge.core.cursor import Progress
+from bridge.core.progress import Progress
 from bridge.model import Committed, Partition, Record
 
 PREFIX = b"move/"

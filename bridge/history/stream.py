@@ -84,11 +84,11 @@ class AttemptStream:
         self._is_late = False
         self._in_hand: Sequence[Row] = ()
 
-    def add(self, attempt: Row, size_bytes: int) -> None:
-        """Keep an attempt until it is written; ``size_bytes`` is the last value of its row."""
+    def add(self, attempt: Row) -> None:
+        """Keep an attempt until it is written."""
         self._queue.append(attempt)
         pool = self._pool
-        pool.bytes += size_bytes
+        pool.bytes += attempt[_SIZE]
         if pool.bytes > pool.press_at:
             pool.press()
 

@@ -85,9 +85,7 @@ class History:
             self.lost(left)
 
     async def _flush(self, wait_s: float) -> None:
-        if (
-            not self.pool.bytes
-        ):  # what waits and what is being written: a thousand streams at rest cost nothing
+        if not self.pool.bytes:  # nothing waits or is being written, in a thousand streams
             return
         passes = {stream: number for stream in self._streams.values() if (number := stream.request())}
         if not passes:

@@ -138,8 +138,8 @@ class Outcome(NamedTuple):
 class KeepsAttempts(Protocol):
     """Keeps the attempts of one endpoint (``bridge.history.stream.AttemptStream``)."""
 
-    def add(self, attempt: Row, size_bytes: int) -> None:
-        """Keep an attempt; ``size_bytes`` is the last value of its row."""
+    def add(self, attempt: Row) -> None:
+        """Keep an attempt."""
         ...
 
 
@@ -211,7 +211,7 @@ class AttemptLog:
             topic, partition, offset, event.index, event.time, appended_ms, number, body_bytes, trace_id,
             event.lane, lines, kept, common, size_bytes,
         )  # fmt: skip
-        self._history.add(row, size_bytes)
+        self._history.add(row)
         if (later := common[_LATER]) is not None:
             self._record_failure(event, Entry(*row), Common(*common))
             return cast("Later", later)

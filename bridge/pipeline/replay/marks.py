@@ -23,9 +23,9 @@ class MarkedHistory:
         self._history = history
         self._mark = mark
 
-    def add(self, attempt: Row, size_bytes: int) -> None:
+    def add(self, attempt: Row) -> None:
         """Keep an attempt."""
-        self._history.add(marked(attempt, self._mark), size_bytes)
+        self._history.add(marked(attempt, self._mark))
 
 
 class MarkedDeadLetters:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from bridge.core import completion_map
 from bridge.core.completion_map import Failures
-from bridge.core.cursor import Progress
 from bridge.core.moves import Move, Moves, latest, read_move
+from bridge.core.progress import Progress
 from bridge.model import Partition, Record
 
 PLACE = Partition("orders.v1-eu", 3)

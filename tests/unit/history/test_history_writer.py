@@ -70,7 +70,7 @@ class Stage:
 
     def add(self, second: float, endpoint: str = "crm", **facts: object) -> Attempt:
         attempt = attempt_at(second, **facts)
-        self.history.stream(endpoint).add(entry_of(attempt), size_of(attempt))
+        self.history.stream(endpoint).add(entry_of(attempt))
         return attempt
 
 

@@ -37,7 +37,7 @@ class RowHistory:
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    def add(self, attempt: Row, size_bytes: int) -> None:
+    def add(self, attempt: Row) -> None:
         self.rows.append(attempt)
 
 
