@@ -56,17 +56,12 @@ def require_value(record: Record, source: str, max_value_bytes: int) -> bytes:
     if value is None:
         raise Tombstone(record.place, source)
     if len(value) > max_value_bytes:
-        raise too_large(record, source, max_value_bytes)
+        raise DecodeError(
+            record.place,
+            f"the value has {len(value)} bytes; the limit is {max_value_bytes}",
+            f"raise sources.{source}.max_value_bytes if such events are expected",
+        )
     return value
-
-
-def too_large(record: Record, source: str, max_value_bytes: int) -> DecodeError:
-    """Return the error of a record whose value is larger than ``max_value_bytes``."""
-    return DecodeError(
-        record.place,
-        f"the value has {len(record.value or b'')} bytes; the limit is {max_value_bytes}",
-        f"raise sources.{source}.max_value_bytes if such events are expected",
-    )
 
 
 def derive_lane(record: Record, entity: str | None, tenant: str | None) -> Hashable | None:

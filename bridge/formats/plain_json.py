@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from bridge.errors import DecodeError
-from bridge.formats import too_large
+from bridge.formats import require_value
 from bridge.formats.exact_json import loads
 from bridge.formats.field_paths import EventReader, FieldPaths
 from bridge.formats.timestamp import TimeUnit
@@ -42,15 +42,10 @@ class PlainJsonDecoder:
 
     def decode(self, record: Record) -> tuple[Event, ...]:
         """Return one event. Raises ``DecodeError``."""
-        value = record.value
-        if value is None:
+        if record.value is None:
             return (self._reader.event_without_value(record),)
-        if len(value) > self._max_value_bytes:
-            raise too_large(record, self._source, self._max_value_bytes)
-        try:  # as parse_json, which costs a call
-            document = loads(value)
-        except orjson.JSONDecodeError as exc:
-            raise _not_json(record, self._source, exc) from exc
+        value = require_value(record, self._source, self._max_value_bytes)
+        document = parse_json(record, value, self._source)
         if isinstance(document, str):  # the default of Debezium's outbox router
             raise DecodeError(
                 record.place,
@@ -67,12 +62,8 @@ def parse_json(record: Record, value: bytes, source: str) -> Any:
     try:
         return loads(value)
     except orjson.JSONDecodeError as exc:
-        raise _not_json(record, source, exc) from exc
-
-
-def _not_json(record: Record, source: str, exc: orjson.JSONDecodeError) -> DecodeError:
-    return DecodeError(
-        record.place,
-        f"the value is not JSON: {exc}",
-        f"check sources.{source}.format, or the producer of this topic",
-    )
+        raise DecodeError(
+            record.place,
+            f"the value is not JSON: {exc}",
+            f"check sources.{source}.format, or the producer of this topic",
+        ) from exc

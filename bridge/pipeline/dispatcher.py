@@ -381,19 +381,15 @@ class EndpointDispatcher(DispatcherView):
         self._release(lane.items[0])
         self._queue.finish(lane)
 
-    def _complete(self, lane: Lane[LaneItem], delivery: Delivery) -> None:
+    def _complete(self, lane: Lane[LaneItem], item: LaneItem) -> None:
         """Settle the head of a lane at its cursor, and go on to the next item of the lane."""
-        counted = delivery.event.first or delivery.event  # as _release, which costs a call
-        counted.holders -= 1
-        self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + delivery.cost_bytes
-        self._settle(delivery.cursor, delivery.offset, delivery.size_bytes, delivery.part)
+        self._release(item)
+        self._settle(item.cursor, item.offset, item.size_bytes, item.part)
         self._queue.finish(lane)
 
     def _complete_if(self, safe: bool, lane: Lane[LaneItem], item: LaneItem) -> None:
         """Complete an item if its write is safe; otherwise leave it to the next owner of the partition."""
-        if not safe:
+        if safe:
+            self._complete(lane, item)
+        else:
             self._drop_head(lane)
-            return
-        self._release(item)
-        self._settle(item.cursor, item.offset, item.size_bytes, item.part)
-        self._queue.finish(lane)

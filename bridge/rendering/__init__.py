@@ -67,11 +67,7 @@ def standard_body(event: Event) -> bytes:
     """
     rendered = event.rendered
     if rendered is None:
-        body = {"type": event.type, "timestamp": event.time}  # as envelope, which costs a call
-        if event.entity is not None:
-            body["entity"] = event.entity
-        if event.tenant is not None:
-            body["tenant"] = event.tenant
+        body = envelope(event)
         body["data"] = event.payload()
         rendered = event.rendered = to_json(body)
     return rendered

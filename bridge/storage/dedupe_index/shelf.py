@@ -103,10 +103,7 @@ class Shelf:
 
         Most batches contain new keys only: they are inserted, and read only where one was there before.
         """
-        rows = {  # as _row, which costs a call
-            high: (high, low ^ (offset * _ODD & _MOST), offset, digest)
-            for high, low, offset, digest in claims
-        }
+        rows = {claim[0]: _row(claim) for claim in claims}
         older, before = self._read(1, [*rows]), self._db.total_changes
         self._db.executemany(f"INSERT OR IGNORE INTO {self._table(0)} VALUES (?, ?, ?, ?)", rows.values())
         self.keys += len(rows)
