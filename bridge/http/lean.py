@@ -101,7 +101,7 @@ class LeanTransport:
         self._closed = False
         self._emptied: asyncio.Event = asyncio.Event()
         self._now: Callable[[], float] = _loop_time
-        """The time of the loop: from the first dial on without ``get_running_loop``, which is a system call."""
+        """The time of the loop; from the first dial on without ``get_running_loop``, a system call."""
 
     async def send(self, request: Request, timeout_s: float) -> Response:
         """Send one request, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
