@@ -17,12 +17,12 @@ from pydantic_core import PydanticCustomError
 
 from bridge.console.job_actions import JobActions, Receipt
 from bridge.console.parked_actions import ParkedActions
-from bridge.console.ports import Who
+from bridge.console.ports import Done, Who
+from bridge.console.query import AttemptQuery, ParkedQuery
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.control import ANSWER, ControlQueries
 from bridge.console.store.database import Database
 from bridge.console.store.parked import ParkedQueries
-from bridge.console.views import AttemptQuery, Done, ParkedQuery
 from bridge.core.changes import Change
 from bridge.core.jobs import JobState
 from bridge.core.switches import ALL, EventTypes, Subject, Switch, key_of

@@ -13,36 +13,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bridge.console.config_view import ConfigFile
+from bridge.console.event_views import (
+    AttemptDetail,
+    AttemptRow,
+    DigestHour,
+    EventTimeline,
+    FeedEntry,
+    ParkedDetail,
+    ParkedRow,
+)
 from bridge.console.follower import TopicFollower, following
 from bridge.console.lags import LagWatch
+from bridge.console.query import AttemptQuery, Page, ParkedQuery
 from bridge.console.schema_view import list_schemas
+from bridge.console.state_views import (
+    ChangeRow,
+    ConfigView,
+    EndpointState,
+    Following,
+    JobRow,
+    Overview,
+    PodRow,
+    SchemaRow,
+    SwitchRow,
+)
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.control import ControlQueries, job_row
 from bridge.console.store.database import Database
 from bridge.console.store.endpoint_stats import EndpointStats, read_stats
 from bridge.console.store.feed import FeedQueries
 from bridge.console.store.parked import ParkedQueries
-from bridge.console.views import (
-    AttemptDetail,
-    AttemptQuery,
-    AttemptRow,
-    ChangeRow,
-    ConfigView,
-    DigestHour,
-    EndpointState,
-    EventTimeline,
-    FeedEntry,
-    Following,
-    JobRow,
-    Overview,
-    Page,
-    ParkedDetail,
-    ParkedQuery,
-    ParkedRow,
-    PodRow,
-    SchemaRow,
-    SwitchRow,
-)
 from bridge.core.switches import ALL, Switch
 from bridge.dead_letters.letter import Address
 from bridge.errors import KafkaUnavailable

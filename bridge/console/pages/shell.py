@@ -17,10 +17,10 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 
+from bridge.console.actor import Actor
 from bridge.console.oidc_login import OidcLogin
 from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
-from bridge.console.views import Actor
 from bridge.core.web_access import WebAccess
 from bridge.errors import ActionRefused, BadCursor, CommitError, KafkaUnavailable, StoreUnavailable
 from bridge.telemetry import events

@@ -12,7 +12,8 @@ from bridge.console.pages import filters
 from bridge.console.pages.names import EndpointNames
 from bridge.console.pages.shell import Problem, Shell, Visit
 from bridge.console.ports import Reads
-from bridge.console.views import AttemptQuery, EndpointState, ParkedQuery
+from bridge.console.query import AttemptQuery, ParkedQuery
+from bridge.console.state_views import EndpointState
 
 _ORDER = ("failing", "off", "slow", "well")
 _TAIL = 60

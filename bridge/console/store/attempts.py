@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bridge.console.event_views import AttemptDetail, AttemptRow
+from bridge.console.query import AttemptQuery, Page
 from bridge.console.store.attempt_content import attempts_in, detail_of, matching
 from bridge.console.store.database import Database, places
 from bridge.console.store.schema import STRETCH
 from bridge.console.store.series import DELIVERED, NO_ANSWER, SELECT_SERIES, KnownSeries, Series, is_narrow
-from bridge.console.views import AttemptDetail, AttemptQuery, AttemptRow, Page
 from bridge.errors import BadCursor
 from bridge.history.attempt import AttemptId
 
