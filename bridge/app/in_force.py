@@ -225,7 +225,7 @@ class InForce:
         path, edges, outage = self.path, self._edges, OutageBackoff()
         while True:
             try:
-                await path.checkpoints.commit_new()
+                await path.commits.commit_new()
                 await edges.remember(path.loader.beginnings_in(loaded))
                 break
             except (KafkaUnavailable, CommitError) as exc:
@@ -246,7 +246,7 @@ class InForce:
         try:
             async with asyncio.timeout(self.settings.drain_timeout_s):
                 await dispatcher.drain()
-                while not await path.checkpoints.try_commit():  # noqa: ASYNC110 - each try is a request
+                while not await path.commits.try_commit():  # noqa: ASYNC110 - each try is a request
                     await asyncio.sleep(_WAIT_S)
         except TimeoutError:
             remedy = "these events are sent again if the endpoint is configured again"

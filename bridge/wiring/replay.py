@@ -24,6 +24,7 @@ from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.fresh_events import FreshEvents
@@ -125,16 +126,16 @@ class ReplayBuilder:
     ) -> ReplayRun:
         name, settings = job.endpoint or "", self._settings()
         endpoint, edges, mark = settings.endpoints[name], self._edges, mark_of(job)
-        checkpoints = Checkpoints(
+        checkpoints = Checkpoints([name], journal, budget)
+        commits = Commits(
             settings.group,
-            [name],
+            checkpoints,
             offsets=OwnOffsets(edges, mark),
-            fence=ReplayFence(self._path.checkpoints, edges.member.holds_lease),
+            fence=ReplayFence(self._path.commits, edges.member.holds_lease),
             flush=_nothing,
             journal=journal,
             metrics=self._metrics,
             clock=edges.clock,
-            budget=budget,
         )
         dead_letters = MarkedDeadLetters(edges.dead_letters, mark)
         dispatcher = self._dispatcher(job, mine, pause, transport, checkpoints, dead_letters, budget)
@@ -157,6 +158,7 @@ class ReplayBuilder:
                 job, mine, endpoint, group=settings.group, journal=journal, budget=budget, edges=edges
             ).load,
             checkpoints=checkpoints,
+            commits=commits,
             dispatcher=dispatcher,
             intake=Intake(
                 decoders=decoders,

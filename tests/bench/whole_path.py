@@ -147,7 +147,8 @@ class WholePath:
             clock=SystemClock(),
         )
         path = build_path(settings, decoders, Holds(), edges)
-        self.checkpoints, self.pipeline, self.dispatchers = path.checkpoints, path.pipeline, path.dispatchers
+        self.checkpoints, self.commits = path.checkpoints, path.commits
+        self.pipeline, self.dispatchers = path.pipeline, path.dispatchers
 
     async def deliver(self, events: int) -> None:
         """Return when so many more events are settled and committed."""
@@ -156,7 +157,7 @@ class WholePath:
         committed = 0
         while committed < self._delivered:
             await asyncio.sleep(0.05)
-            await self.checkpoints.commit()
+            await self.commits.commit()
             committed = sum(cursor.lowest_unsettled for cursor in self.checkpoints.all())
 
     @asynccontextmanager
