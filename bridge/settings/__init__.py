@@ -11,7 +11,8 @@ from pathlib import Path
 
 from bridge.errors import ConfigError
 from bridge.settings.load import read, read_for, tree_of, written_in
-from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
+from bridge.settings.models.endpoints import EndpointSettings
+from bridge.settings.models.failures import RetrySettings
 from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
 from bridge.settings.models.registry import RegistrySettings
 from bridge.settings.models.settings import (
