@@ -11,7 +11,8 @@ from fastapi import Response
 
 from bridge.console.pages import filters
 from bridge.console.pages.names import EndpointNames
-from bridge.console.pages.shell import Problem, Shell, Visit
+from bridge.console.pages.page_request import Problem
+from bridge.console.pages.shell import Shell, Visit
 from bridge.console.ports import Actions, Done, Reads
 
 _PAGE = 50

@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from bridge.console.actor import Actor
 from structlog.testing import capture_logs
 
+from bridge.console.actor import Actor
 from bridge.console.pages.app import pages
+from bridge.console.pages.page_request import local_path
 from bridge.console.pages.sessions import IDLE_S, LONGEST_S, Sessions
-from bridge.console.pages.shell import local_path
 from bridge.errors import ActionRefused, BadCursor, CommitError, KafkaUnavailable, StoreUnavailable
 from bridge.telemetry import events
 from tests.support.console_fake import MARKUP, NOW_S, FakeConsole
