@@ -48,7 +48,8 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
-from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
+from bridge.wiring.replay import ReplayBuilder, build_replaying
+from bridge.wiring.replay_edges import build_replay_edges
 from bridge.wiring.topics import TopicDecoders, build_selection
 
 
