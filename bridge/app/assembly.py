@@ -157,7 +157,7 @@ class Assembly:
         settings, decoders, index = self.settings, self.decoders, self.index
 
         async def flush() -> None:
-            index.flush()
+            await index.write()
             await self.history.flush()
 
         journal = Journal(settings.state_dir)
