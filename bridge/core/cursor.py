@@ -7,7 +7,7 @@ repeats deliveries and never loses one. The broker call belongs to ``pipeline/co
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Generic
 
@@ -174,24 +174,32 @@ class Cursor(Generic[Note]):
         return offset >= self.position and offset >= self._earlier_end and not self._parts
 
     def open(self, offset: int, size_bytes: int) -> None:
-        """Track one more unsettled event. Offsets come in ascending order, and ``advance`` follows.
+        """Track one more unsettled event; see ``open_all``."""
+        self.open_all(((offset, size_bytes),))
 
-        ``size_bytes`` is the size of the record with key and headers, counted once for all its events.
+    def open_all(self, events: Sequence[tuple[int, int]]) -> None:
+        """Track more unsettled events, by offset and size. Offsets are ascending, and ``advance`` follows.
+
+        The size is that of the record with key and headers in bytes, counted once for all its events.
         """
         pending = self._pending
-        self._events += 1
-        self.opened += 1
-        if offset in pending:
-            pending[offset] += 1
-            self.share.bytes += DELIVERY_BYTES
-            return
         if pending is _NO_EVENTS:
             pending = self._pending = {}
             self._open = deque()
-        self._open.append(offset)
-        pending[offset] = 1
-        self._bytes += size_bytes
-        self.share.bytes += size_bytes + _EVENT_BYTES
+        opened, opened_bytes = self._open, 0
+        before = len(opened)
+        for offset, size_bytes in events:
+            if offset in pending:
+                pending[offset] += 1
+            else:
+                pending[offset] = 1
+                opened.append(offset)
+                opened_bytes += size_bytes
+        self._events += len(events)
+        self.opened += len(events)
+        self._bytes += opened_bytes
+        records_bytes = (len(opened) - before) * RECORD_BYTES
+        self.share.bytes += opened_bytes + records_bytes + len(events) * DELIVERY_BYTES
 
     def count_blocked(self, change: int) -> None:
         """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""

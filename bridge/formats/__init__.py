@@ -100,9 +100,7 @@ def webhook_id(
 
 
 @lru_cache(maxsize=1024)
-def _before_id(
-    source: str, topic: str, tenant: str | None, size: int, index: int, kind: IdKind
-) -> blake2b:
+def _before_id(source: str, topic: str, tenant: str | None, size: int, index: int, kind: IdKind) -> blake2b:
     """Return the hash of what precedes an id of this size in the text of a webhook id."""
     tenant_length = -1 if tenant is None else len(tenant)
     sizes = f"{len(source)},{len(topic)},{tenant_length},{size},{index},{kind}:"
