@@ -41,7 +41,8 @@ class Checkpoints:
         self.room_behind: dict[str, asyncio.Event] = {}
         """By endpoint: set when a full, detached cursor reopens. ``CatchUp`` clears it."""
         self.cursors: CursorsByPartition = {}
-        self.arrivals = 0  # increases when cursors come; each of them only moves forward
+        self.revision = 0
+        """Increases when cursors come, or leave the main reader. Otherwise each moves forward with it."""
         for endpoint in endpoints:
             self.admit(endpoint)
 
@@ -81,7 +82,7 @@ class Checkpoints:
         self._register(loaded)
 
     def _register(self, loaded: Loaded) -> None:
-        self.arrivals += 1
+        self.revision += 1
         self._journal.begin_segment()
         for cursor, committed in loaded.committed.items():
             topic_id = loaded.topic_ids.get(cursor.partition.topic)
@@ -93,7 +94,7 @@ class Checkpoints:
 
         Return that one, which has ended.
         """
-        self.arrivals += 1
+        self.revision += 1
         by_endpoint = self.cursors[cursor.partition]
         replaced = by_endpoint[cursor.endpoint]
         replaced.end()
@@ -102,6 +103,11 @@ class Checkpoints:
         self.known[cursor] = Checkpoint(None, topic_id, None)
         cursor.report_changes(self.changed.add)
         return replaced
+
+    def detach(self, cursor: EndpointCursor) -> None:
+        """Let the main reader pass a cursor from now on."""
+        cursor.detach()
+        self.revision += 1
 
     def clear(self) -> None:
         """End all cursors: nothing settles at them from now on."""

@@ -155,7 +155,7 @@ class Pipeline:
     def let_go(self, endpoint: str) -> None:
         """Give an endpoint no record from now on. ``dismiss`` it once it is drained and committed."""
         for cursor in self._checkpoints.of(endpoint):
-            cursor.detach()
+            self._checkpoints.detach(cursor)
         del self._catch_ups[endpoint]
         if endpoint in self._reading:
             self._reading[endpoint].cancel()
@@ -250,7 +250,7 @@ class Pipeline:
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:
             if cursor.attached and cursor.position < end:
-                cursor.detach()
+                self._checkpoints.detach(cursor)
                 _log.info(
                     events.CURSOR_DETACHED,
                     endpoint=cursor.endpoint,
