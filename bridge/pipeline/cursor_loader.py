@@ -6,9 +6,8 @@ taken for a new one.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -41,6 +40,12 @@ class Offsets(Protocol):
 
     async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         """Return what is committed, of these partitions or of all. Raises ``CommitError``."""
+        ...
+
+    async def fetch_all(
+        self, groups: Sequence[str], partitions: Collection[Partition] | None
+    ) -> dict[str, dict[Partition, Committed]]:
+        """Return what is committed for each of these groups. Raises ``CommitError`` if that of one fails."""
         ...
 
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
@@ -99,9 +104,10 @@ class CursorLoader:
         left = list(policies)
         while left:
             names, left = left[:_AT_ONCE], left[_AT_ONCE:]
-            fetches = [self._offsets.fetch(f"{self._group}.{name}", list(bounds)) for name in names]
-            for endpoint, commits in zip(names, await asyncio.gather(*fetches), strict=True):
-                shared = {place: equal.setdefault(commit, commit) for place, commit in commits.items()}
+            groups = [f"{self._group}.{name}" for name in names]
+            fetched = await self._offsets.fetch_all(groups, bounds.keys())
+            for endpoint, group in zip(names, groups, strict=True):
+                shared = {place: equal.setdefault(commit, commit) for place, commit in fetched[group].items()}
                 self._build(endpoint, policies[endpoint], bounds, shared, journaled, loaded)
         return loaded
 
