@@ -45,9 +45,9 @@ async def broker_call(
     """Run a request to the broker; raise ``BrokerError`` if it fails or exceeds ``timeout_s``.
 
     ``action`` completes the sentence "cannot …". Raises ``RecordTooLarge`` for a record that does not
-    fit, ``RequestUnknown`` if the broker has no version of the request, and ``ClientFailed`` for any exception
-    that the client should not raise. Only calls of a client belong in here: an error of our own would be
-    taken for the client's.
+    fit, ``RequestUnknown`` if the broker has no version of the request, and ``ClientFailed`` for any
+    exception that the client should not raise. Only calls of a client belong in here: an error of our own
+    would be taken for the client's.
     """
     try:
         async with asyncio.timeout(timeout_s):

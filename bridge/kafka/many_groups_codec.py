@@ -179,7 +179,7 @@ class _Reader:
 
 
 class _Written:
-    """A request that is written, as aiokafka's connection uses requests, with the headers of flexible ones."""
+    """A request that is written, as aiokafka's connection uses requests, with flexible headers."""
 
     def __init__(
         self, key: int, version: int, body: bytes, response: type[CoordinatorsResponse | OffsetsResponse]

@@ -20,10 +20,12 @@ from bridge.pipeline.cursor_start import (
     CursorPolicy,
     EndpointCursor,
     Lost,
+    ReadCommit,
     Started,
+    StartedCursors,
     build_cursor,
     decide_start,
-    report_started,
+    read_commit,
 )
 from bridge.storage.journal import Journal, JournaledOffsets
 
@@ -98,8 +100,8 @@ class CursorLoader:
     async def load(self, bounds: Bounds, topic_ids: TopicIdByName) -> Loaded:
         """Return a cursor for each endpoint in each of these partitions. Raises ``CommitError``."""
         loaded = Loaded({partition: {} for partition in bounds}, {}, topic_ids, {})
-        journaled = self._journal.read()
-        equal: dict[Committed, Committed] = {}  # of a thousand endpoints at rest, most commits are the same
+        journaled, started = self._journal.read(), StartedCursors()
+        reads: dict[Committed, ReadCommit] = {}  # of a thousand endpoints at rest, most commits are the same
         policies = self._policies  # of one configuration, whatever is adopted meanwhile
         left = list(policies)
         while left:
@@ -107,8 +109,14 @@ class CursorLoader:
             groups = [f"{self._group}.{name}" for name in names]
             fetched = await self._offsets.fetch_all(groups, bounds.keys())
             for endpoint, group in zip(names, groups, strict=True):
-                shared = {place: equal.setdefault(commit, commit) for place, commit in fetched[group].items()}
-                self._build(endpoint, policies[endpoint], bounds, shared, journaled, loaded)
+                commits: dict[Partition, ReadCommit] = {}
+                for partition, committed in fetched[group].items():
+                    if committed not in reads:
+                        reads[committed] = read_commit(committed)
+                    commits[partition] = reads[committed]
+                starts = self._build(endpoint, policies[endpoint], bounds, commits, journaled, loaded)
+                started.add(endpoint, starts)
+        started.report()
         return loaded
 
     def _build(
@@ -116,12 +124,12 @@ class CursorLoader:
         endpoint: str,
         chosen: CursorPolicy,
         bounds: Bounds,
-        commits: Mapping[Partition, Committed],
+        commits: Mapping[Partition, ReadCommit],
         journaled: JournaledOffsets,
         loaded: Loaded,
-    ) -> None:
-        """Build the cursors of one endpoint."""
-        started: list[tuple[EndpointCursor, Started]] = []
+    ) -> dict[str, dict[Partition, int]]:
+        """Build the cursors of one endpoint. Return the next offsets of its first ones, by cause."""
+        starts: defaultdict[str, dict[Partition, int]] = defaultdict(dict)
         share = self._budget.share(endpoint)
         beginning = self._beginnings[endpoint]
         begun = beginning.topics if beginning else {}
@@ -130,18 +138,19 @@ class CursorLoader:
             for topic in {partition.topic for partition in bounds}
         }
         for partition, log in bounds.items():
-            committed, (policy, places, topic_id) = commits.get(partition), by_topic[partition.topic]
+            read, (policy, places, topic_id) = commits.get(partition), by_topic[partition.topic]
+            committed = read.committed if read else None
             settled = journaled.settled(endpoint, partition, committed)
-            start = decide_start(partition.number, log, committed, places, topic_id)
+            start = decide_start(partition.number, log, read, places, topic_id)
             if isinstance(start, Lost) and policy.on_lost_offset == "stop":
                 reason = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
                 loaded.stopped[endpoint] = reason
             cursor = build_cursor(endpoint, policy, share, partition, log, start, settled)
             if isinstance(start, Started):
-                started.append((cursor, start))
+                starts[start.cause][partition] = cursor.position
             loaded.cursors[partition][endpoint] = cursor
             loaded.committed[cursor] = committed if isinstance(start, Continued) else None
-        report_started(endpoint, started)
+        return starts
 
     def _policy(self, policy: CursorPolicy, topic: str) -> CursorPolicy:
         return replace(policy, on_lost_offset="earliest") if topic in self._whole_topics else policy
@@ -150,7 +159,7 @@ class CursorLoader:
         """Return a cursor that begins as committed, wherever its log begins and ends."""
         policy, share = self._policies[endpoint], self._budget.share(endpoint)
         log = (0, committed.offset)
-        return build_cursor(endpoint, policy, share, partition, log, Continued(committed), ())
+        return build_cursor(endpoint, policy, share, partition, log, Continued(read_commit(committed)), ())
 
     def beginnings_in(self, loaded: Loaded) -> dict[str, Beginning]:
         """Return what to remember of these cursors, by endpoint, once they are committed."""

@@ -44,7 +44,7 @@ def test_the_offsets_of_many_groups_are_those_that_each_of_them_committed(
         store = OffsetStore(KafkaOptions((kafka.bootstrap,)))
         await store.start()
         try:
-            assert await store.fetch_all(list(groups), None) == dict.fromkeys(groups, {})
+            assert await store.fetch_all(list(groups), None) == {group: {} for group in groups}
             for group, committed in groups.items():
                 if committed:
                     await store.commit(group, committed)

@@ -1,4 +1,4 @@
-"""Requests about many groups have the bytes of the protocol, and responses the contents that a broker wrote."""
+"""Requests about many groups have the bytes of the protocol, and responses what a broker wrote."""
 
 from __future__ import annotations
 
@@ -136,9 +136,9 @@ def test_each_group_has_its_own_offsets_and_error(
     rows = [(name, *rest) for name, rest in groups.items()]
     read = OffsetsResponse.decode(answered(FETCHED, throttled, rows, tags)).groups
     assert read == {
-        name: ([(topic, [(n, at, text, code) for n, at, _, text, code, _ in of]) for topic, of, _ in topics], error)
+        name: ([(topic, [(*row[:2], *row[3:5]) for row in rows]) for topic, rows, _ in topics], error)
         for name, (topics, error, _) in groups.items()
-    }  # fmt: skip
+    }
 
 
 def test_a_group_without_a_list_of_topics_has_its_error() -> None:
