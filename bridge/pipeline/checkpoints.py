@@ -19,7 +19,7 @@ from bridge.core.memory_budget import MemoryBudget, Share
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed
 from bridge.pipeline.changed_cursors import ChangedCursors
-from bridge.pipeline.cursor_loader import CursorsByPartition, Loaded, Offsets, TopicIdByName
+from bridge.pipeline.cursor_loader import CommitsOffsets, CursorsByPartition, Loaded, TopicIdByName
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.group_offsets import Fence, GroupOffsets
 from bridge.pipeline.packing import Checkpoint, Packer
@@ -63,7 +63,7 @@ class Checkpoints:
         group: str,
         endpoints: Collection[str],
         *,
-        offsets: Offsets,
+        offsets: CommitsOffsets,
         fence: Fence,
         flush: Callable[[], Awaitable[None]],
         journal: Journal,

@@ -37,8 +37,16 @@ TopicIdByName = Mapping[str, str | None]
 """The ids of the topics that exist; None where the broker does not return one."""
 
 
-class Offsets(Protocol):
-    """The broker's store of cursors: offsets of groups without members."""
+class CommitsOffsets(Protocol):
+    """Where cursors are committed: as offsets of groups without members."""
+
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
+        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
+        ...
+
+
+class Offsets(CommitsOffsets, Protocol):
+    """The broker's store of cursors."""
 
     async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         """Return what is committed, of these partitions or of all. Raises ``CommitError``."""
@@ -48,10 +56,6 @@ class Offsets(Protocol):
         self, groups: Sequence[str], partitions: Collection[Partition] | None
     ) -> dict[str, dict[Partition, Committed]]:
         """Return what is committed for each of these groups. Raises ``CommitError`` if that of one fails."""
-        ...
-
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
-        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
         ...
 
 
