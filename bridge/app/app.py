@@ -7,20 +7,18 @@ deadline, commit for the last time, leave the group, close everything in the opp
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import Any
 
 import structlog
 
 from bridge.app.admin_server import AdminServer
 from bridge.app.admin_tls import AdminTls
 from bridge.app.assembly import Assembly
-from bridge.app.beginner import EndpointBeginner
+from bridge.app.broker_start import BrokerStart, Clients
 from bridge.app.carrying import Carrying
 from bridge.app.config_file import Source
 from bridge.app.in_force import InForce
-from bridge.app.internal_topics import ensure_control_topic, ensure_internal_topics
 from bridge.app.memory import plan_memory
 from bridge.app.observers import Observers
 from bridge.app.reload_requests import ReloadRequests
@@ -35,19 +33,10 @@ from bridge.core import jobs, moves
 from bridge.core.beginning import Beginnings
 from bridge.core.reload_request import REQUEST_KEY
 from bridge.dead_letters.hold import Holds
-from bridge.errors import CommitError, KafkaUnavailable
 from bridge.history.writer import History
-from bridge.kafka.client import start_when_reachable
 from bridge.kafka.fetch_budget import FetchBudget
-from bridge.kafka.group_reader import Reader
-from bridge.kafka.membership import Membership
-from bridge.kafka.offsets import OffsetStore
-from bridge.kafka.producer import DurableProducer
 from bridge.kafka.topic_ids import TopicIds
-from bridge.kafka.topic_setup import wait_for_topics
-from bridge.kafka.topics import TopicAdmin
 from bridge.pipeline.moving import CursorMover
-from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
 from bridge.pipeline.replay.carrier import Bridge
 from bridge.pipeline.replay.replays import Replays
@@ -141,21 +130,23 @@ class App:
             state, index = self._open_files(stack)
             self._open_spans(stack)
             await self._open_admin_server(stack)
+            broker = self._broker_start()
             try:
-                reader, writer, offsets = await self._reach_kafka(
+                clients = await broker.open(
                     stack,
                     lambda cluster: claim_state(state, Owner(self._settings.group, cluster), index),
                     build_membership(self._settings, build_member_name(state), self._memory.batch),
                 )
-                history = await self._open_history(stack)
-                in_force, replaying = self._build_in_force(stack, reader, writer, offsets, history, index)
+                reader = clients.reader
+                history = await self._open_history(stack, broker)
+                in_force, replaying = self._build_in_force(stack, clients, history, index)
                 observers = Observers(
                     self._settings, self._metrics, self._status, reader, in_force.path, index
                 )
                 stack.push_async_callback(observers.close)
                 self._observers = observers
                 reloads = self._build_reloads(in_force, observers.pod_name)
-                await self._join_group(stack, reader)
+                await broker.join_group(stack, reader)
             except Stopped:
                 return
             await Carrying(
@@ -185,10 +176,10 @@ class App:
         report_old_history(self._settings.state_dir)
         return state, index
 
-    async def _open_history(self, stack: AsyncExitStack) -> History:
+    async def _open_history(self, stack: AsyncExitStack, broker: BrokerStart) -> History:
         producer = build_history_producer(self._settings)
         stack.push_async_callback(producer.close)
-        await self._reach(producer.start)
+        await broker.reach(producer.start)
         return build_history(self._settings, producer, self._metrics, self._memory)
 
     def _open_spans(self, stack: AsyncExitStack) -> None:
@@ -225,74 +216,25 @@ class App:
         """The settings in force, which differ from those of the start after a reload."""
         return self._in_force.settings if self._in_force else self._settings
 
-    async def _reach_kafka(
-        self, stack: AsyncExitStack, own_files: Callable[[str | None], None], membership: Membership
-    ) -> tuple[Reader, DurableProducer, OffsetStore]:
-        """Wait for the broker and the source topics, and create the internal topics.
-
-        ``own_files`` is called with the cluster id before anything else is read. Returns the member of the
-        group, not started; the producer of dead letters and holds; and the store of the cursors.
-        """
-
-        async def identify_cluster() -> None:
-            own_files(await admin.cluster_id())
-
-        options, settings = self._options, self._settings
-        admin = TopicAdmin(options)
-        stack.push_async_callback(admin.close)
-        self._status.enter(f"no broker at {', '.join(options.bootstrap_servers)} has answered yet")
-        await self._reach(admin.start)
-        await self._reach(identify_cluster)
-        self._status.enter(f"reading {control_topic(settings.group)}")
-        await self._reach(lambda: ensure_control_topic(admin, settings))
-        await self._stop.unless_requested(self._control.load_with_retry())
-        reader = Reader(
-            options, membership, self._drain_revoked, self._fetch, self._metrics.rebalance_seconds.observe
-        )
-        stack.push_async_callback(reader.member.stop)  # also if a stop comes before it joins the group
-        offsets = OffsetStore(options, may_commit=reader.member.holds_lease)
-        stack.push_async_callback(offsets.close)
-        stack.push_async_callback(self._topic_ids.close)
-        await self._reach(offsets.start)
-        await self._reach(self._topic_ids.start)
-        await self._stop.unless_requested(self._begin_new_endpoints(admin, offsets))
-        if not self._selection.patterns:  # with patterns, a topic that is missing does not stop the others
-            names = self._selection.names
-            self._status.enter(f"waiting until all topics exist: {', '.join(names)}")
-            await self._stop.unless_requested(wait_for_topics(admin, names))
-        self._status.enter("creating its own topics")
-        await self._reach(lambda: ensure_internal_topics(admin, settings))
-        writer = DurableProducer(options, "dead letters and holds")
-        stack.push_async_callback(writer.close)
-        await self._reach(writer.start)
-        return reader, writer, offsets
-
-    async def _begin_new_endpoints(self, admin: TopicAdmin, offsets: OffsetStore) -> None:
-        """Begin new endpoints before the topics are complete: what appears later is read from its start."""
-        begin, outage = self._beginner(offsets), OutageBackoff()
-        while True:
-            try:
-                await begin.once(admin, self._settings)
-                return
-            except (KafkaUnavailable, CommitError) as exc:
-                await outage.wait(exc)
-
-    async def _reach(self, start: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Repeat ``start`` until the broker is reachable. Raises ``Stopped`` when a stop comes first."""
-        await self._stop.unless_requested(start_when_reachable(start, self._options.bootstrap_servers))
-
-    def _beginner(self, offsets: OffsetStore) -> EndpointBeginner:
-        control = self._control
-        return EndpointBeginner(
-            self._options, self._topic_ids, offsets, self._beginnings, control.remember, self._selection
+    def _broker_start(self) -> BrokerStart:
+        return BrokerStart(
+            settings=self._settings,
+            options=self._options,
+            selection=self._selection,
+            stop=self._stop,
+            status=self._status,
+            control=self._control,
+            beginnings=self._beginnings,
+            topic_ids=self._topic_ids,
+            fetch=self._fetch,
+            metrics=self._metrics,
+            drain=self._drain_revoked,
         )
 
     def _build_in_force(
         self,
         stack: AsyncExitStack,
-        reader: Reader,
-        writer: DurableProducer,
-        offsets: OffsetStore,
+        clients: Clients,
         history: History,
         index: KeyIndex,
     ) -> tuple[InForce, Bridge]:
@@ -306,7 +248,7 @@ class App:
             status=self._status,
             control=self._control,
             beginnings=self._beginnings,
-            beginner=self._beginner(offsets),
+            beginner=clients.beginner,
             selection=self._selection,
             topic_ids=self._topic_ids,
             holds=self._holds,
@@ -317,9 +259,9 @@ class App:
             replays=self._replays,
             by=self._by,
             fetch=self._fetch,
-            reader=reader,
-            writer=writer,
-            offsets=offsets,
+            reader=clients.reader,
+            writer=clients.writer,
+            offsets=clients.offsets,
             history=history,
             index=index,
         ).build(stack)
@@ -354,8 +296,3 @@ class App:
         _log.info(events.SOURCE_REVOKED)
         assert self._pipeline is not None
         await self._pipeline.assignment.drain()
-
-    async def _join_group(self, stack: AsyncExitStack, reader: Reader) -> None:
-        stack.push_async_callback(reader.member.stop)
-        self._status.enter(f"waiting for the first assignment of group {self._settings.group}")
-        await self._reach(reader.member.start)

@@ -48,7 +48,8 @@ from bridge.wiring.path import (
     build_transports,
     build_window,
 )
-from bridge.wiring.replay import ReplayBuilder, build_replay_edges, build_replaying
+from bridge.wiring.replay import ReplayBuilder, build_replaying
+from bridge.wiring.replay_edges import build_replay_edges
 from bridge.wiring.topics import TopicDecoders, build_selection
 
 
@@ -156,7 +157,7 @@ class Assembly:
         settings, decoders, index = self.settings, self.decoders, self.index
 
         async def flush() -> None:
-            index.flush()
+            await index.write()
             await self.history.flush()
 
         journal = Journal(settings.state_dir)

@@ -80,7 +80,7 @@ class Carrying:
     def _start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Start what works next to the path."""
         path = self.in_force.path
-        moves = self.mover.run(path.pipeline.assignment, path.checkpoints)
+        moves = self.mover.run(path.pipeline.assignment, path.checkpoints, path.commits)
         matched = MatchedTopics(
             lambda: TopicAdmin(self.options),
             self.selection,
@@ -110,4 +110,4 @@ class Carrying:
         interval_s = self.settings.commit_interval_s
         while True:
             await asyncio.sleep(interval_s)
-            await self.in_force.path.checkpoints.try_commit(endpoints_per_commit(interval_s))
+            await self.in_force.path.commits.try_commit(endpoints_per_commit(interval_s))

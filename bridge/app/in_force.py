@@ -8,51 +8,28 @@ of it, and no delivery is lost or repeated by the change.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
+from bridge.app.prepared import OpenTransports, Prepared, prepare
 from bridge.app.switching import Switching
 from bridge.app.transports import Transports
-from bridge.core.routing import Router
 from bridge.errors import CommitError, KafkaUnavailable
-from bridge.http import Transport
 from bridge.model import Partition
-from bridge.pipeline.attempt_log import KeepsAttempts
-from bridge.pipeline.cursor_loader import CursorLoader, Loaded
-from bridge.pipeline.cursor_start import CursorPolicy
-from bridge.pipeline.delivery_parts import DeliveryParts
-from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.cursor_loader import Loaded
 from bridge.pipeline.outage import OutageBackoff
 from bridge.settings import Settings
 from bridge.settings.changes import SettingsChange
 from bridge.telemetry import events
-from bridge.telemetry.metrics import EndpointMetrics
-from bridge.wiring.delivery import build_delivery
 from bridge.wiring.edges import PathEdges
-from bridge.wiring.endpoints import build_cursor_policy, build_router
-from bridge.wiring.path import Path, build_cursor_loader, build_cursor_policies, build_endpoint_dispatcher
+from bridge.wiring.path import Path
 
 _log = structlog.get_logger()
 _WAIT_S = 0.05
 """Between two looks whether the assignment has begun."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """The parts of another configuration, built and not yet in use."""
-
-    settings: Settings
-    change: SettingsChange
-    router: Router[str]
-    transports: Mapping[str, Transport]
-    parts: Mapping[str, DeliveryParts]
-    dispatchers: Mapping[str, EndpointDispatcher]
-    loader: CursorLoader
-    """Of the added endpoints alone."""
-    policies: Mapping[str, CursorPolicy]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +42,14 @@ class Surroundings:
     called with a name, ``changed`` after each change: replays begin again with it.
     """
 
-    open_transports: Callable[[Settings, Collection[str]], Mapping[str, Transport]]
-    """Build the transports of these endpoints; called in a thread. Raises ``ConfigError``."""
+    open_transports: OpenTransports
     begin_new_endpoints: Callable[[Settings], Awaitable[None]]
     load_holds_of: Callable[[Collection[str], Collection[Partition]], Awaitable[None]]
     prepare_topics: Callable[[Settings], Awaitable[None]] | None = None
     """Return once the topics of these settings can be read. Raises ``ConfigError`` if one does not exist."""
     subscribe: Callable[[Settings], None] = lambda settings: None
     """Join the group again soon, with the topics of these settings."""
-    run_aside: Callable[[Callable[[], _Prepared]], Awaitable[_Prepared]] = asyncio.to_thread
+    run_aside: Callable[[Callable[[], Prepared]], Awaitable[Prepared]] = asyncio.to_thread
     """Run a function in a thread, so that deliveries go on meanwhile."""
     adopt_names: Callable[[Settings], None] = lambda settings: None
     endpoint_came: Callable[[str], None] = lambda endpoint: None
@@ -131,53 +107,19 @@ class InForce:
         await self._admit(change.added, loaded)
         await asyncio.gather(*(self._dismiss(name) for name in sorted(change.removed)))
 
-    async def _prepare(self, settings: Settings, change: SettingsChange) -> _Prepared:
-        """Build all parts in a thread: templates and filters may take longer than a delivery may wait."""
+    async def _prepare(self, settings: Settings, change: SettingsChange) -> Prepared:
+        """Build all parts in a thread: templates and filters take time."""
         names = sorted(change.added | change.delivery)
         streams = {name: self._edges.history.stream(name) for name in names}
         bound = {name: self._edges.metrics.endpoint(name) for name in names}
-        return await self._around.run_aside(partial(self._build, settings, change, streams, bound))
-
-    def _build(
-        self,
-        settings: Settings,
-        change: SettingsChange,
-        streams: Mapping[str, KeepsAttempts],
-        bound: Mapping[str, EndpointMetrics],
-    ) -> _Prepared:
-        edges, path = self._edges, self.path
-        transports = self._around.open_transports(settings, streams.keys())
-        parts = {
-            name: build_delivery(
-                name,
-                settings.endpoints[name],
-                settings,
-                transport=transports[name],
-                history=streams[name],
-                metrics=bound[name],
-                clock=edges.clock,
-                spans=edges.spans,
-                gate=None if name in change.new_gate else path.dispatchers[name].gate,
-                same_receiver=name in change.same_receiver,
-            )
-            for name in sorted(change.delivery)
-        }
-        dispatchers = {
-            name: build_endpoint_dispatcher(
-                name, settings, path.checkpoints, path.budget, path.holds, edges, transports[name]
-            )
-            for name in sorted(change.added)
-        }
-        added = {name: build_cursor_policy(settings.endpoints[name]) for name in sorted(change.added)}
-        loader = build_cursor_loader(edges, settings, path.budget, added)
-        policies, router = build_cursor_policies(settings), build_router(settings)
-        return _Prepared(settings, change, router, transports, parts, dispatchers, loader, policies)
+        build = partial(prepare, settings, change, self.path, self._edges, self._around.open_transports)
+        return await self._around.run_aside(partial(build, streams, bound))
 
     @property
     def _assignment(self) -> tuple[int, frozenset[Partition]]:
         return self._edges.reader.epoch, frozenset(self.path.checkpoints.cursors)
 
-    async def _load(self, prepared: _Prepared) -> tuple[tuple[int, frozenset[Partition]], Loaded]:
+    async def _load(self, prepared: Prepared) -> tuple[tuple[int, frozenset[Partition]], Loaded]:
         """Load the cursors of the added endpoints in the assigned partitions."""
         pipeline, edges = self.path.pipeline, self._edges
         while not pipeline.settled:  # noqa: ASYNC110 - the end of a rebalance has no event of its own
@@ -195,7 +137,7 @@ class InForce:
             await edges.stop_endpoint(endpoint, reason)
         return assignment, loaded
 
-    def _swap(self, prepared: _Prepared, loaded: Loaded) -> None:
+    def _swap(self, prepared: Prepared, loaded: Loaded) -> None:
         """Put the new parts in the place of the old. Nothing is awaited, read, or built here."""
         path, change, settings = self.path, prepared.change, prepared.settings
         path.router.adopt(prepared.router)
@@ -225,7 +167,7 @@ class InForce:
         path, edges, outage = self.path, self._edges, OutageBackoff()
         while True:
             try:
-                await path.checkpoints.commit_new()
+                await path.commits.commit_new()
                 await edges.remember(path.loader.beginnings_in(loaded))
                 break
             except (KafkaUnavailable, CommitError) as exc:
@@ -246,7 +188,7 @@ class InForce:
         try:
             async with asyncio.timeout(self.settings.drain_timeout_s):
                 await dispatcher.drain()
-                while not await path.checkpoints.try_commit():  # noqa: ASYNC110 - each try is a request
+                while not await path.commits.try_commit():  # noqa: ASYNC110 - each try is a request
                     await asyncio.sleep(_WAIT_S)
         except TimeoutError:
             remedy = "these events are sent again if the endpoint is configured again"

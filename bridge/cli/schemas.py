@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from bridge.app.exit_codes import ExitCode
 from bridge.cli import progress
 from bridge.cli.output import Output, at_most, output_option, show, table
-from bridge.cli.run import config_option
-from bridge.cli.shell_names import schema_names, source_names
+from bridge.cli.schema_folder import folder_options
+from bridge.cli.shell_names import schema_names
 
 if TYPE_CHECKING:
     from bridge.errors import HookferryError
@@ -25,54 +23,6 @@ if TYPE_CHECKING:
     from bridge.schemas.importing.reading import Skip
 
 _SHOWN = 20
-_DEFAULT = Path("schemas")
-_HELP = "Default: the one that `schemas` of a Fineract source names, else schemas."
-
-
-def _folder_options(name: str, action: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add the option ``name`` for the folder, --source and --config; the command gets the ``folder``."""
-
-    def add(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def with_folder(folder: Path | None, source: str | None, path: Path, **options: Any) -> None:
-            command(folder=folder or _configured_folder(path, source, name), **options)
-
-        folder = click.option(
-            name, "folder", metavar="FOLDER", type=click.Path(path_type=Path), help=f"{action} {_HELP}"
-        )
-        source = click.option(
-            "--source",
-            metavar="NAME",
-            shell_complete=source_names,
-            help="The source whose folder is meant; required if sources have several.",
-        )
-        return folder(source(config_option(with_folder)))
-
-    return add
-
-
-def _configured_folder(path: Path, source: str | None, option: str) -> Path:
-    """Return the folder that the configuration names. Raises ``ConfigError`` if it is not clear which."""
-    import os
-
-    from bridge.errors import ConfigError
-    from bridge.settings.load import schema_folders
-    from bridge.settings.names import require_known
-
-    given = click.get_current_context().get_parameter_source("path") is not ParameterSource.DEFAULT
-    above = click.get_current_context().find_root().params.get("path") is not None
-    if not path.exists():
-        if given or above or source:
-            raise ConfigError([f"{path}: there is no such file; correct --config, or give {option} FOLDER"])
-        return _DEFAULT
-    folders = schema_folders(path, os.environ)
-    if source is not None:
-        require_known(f"{path} has no Fineract source", source, folders, "they are")
-        return folders[source]
-    if len(set(folders.values())) > 1:
-        listed = ", ".join(f"{name}: {folder}" for name, folder in folders.items())
-        raise ConfigError([f"{path}: sources have several schema folders ({listed}); add --source NAME"])
-    return next(iter(folders.values()), _DEFAULT)
 
 
 @click.group(short_help="Import, list, show and compare the schemas of Fineract.")
@@ -85,7 +35,7 @@ def schemas() -> None:
 
 @schemas.command("import", short_help="Import the schemas of a jar, a tarball or a folder.")
 @click.argument("archive", metavar="SOURCE", type=click.Path(path_type=Path, exists=True))
-@_folder_options("--into", "The folder to import into; created if it does not exist.")
+@folder_options("--into", "The folder to import into; created if it does not exist.")
 @output_option
 def import_(archive: Path, folder: Path, output: Output) -> None:
     """Import every schema of SOURCE. Use the jar of the Fineract that runs: its events have these schemas.
@@ -132,7 +82,7 @@ def import_(archive: Path, folder: Path, output: Output) -> None:
 
 
 @schemas.command("list", short_help="List schemas by type and fingerprint.")
-@_folder_options("--in", "The folder to read.")
+@folder_options("--in", "The folder to read.")
 @click.argument("pattern", default="*", shell_complete=schema_names)
 @output_option
 def list_(folder: Path, pattern: str, output: Output) -> None:
@@ -161,7 +111,7 @@ def list_(folder: Path, pattern: str, output: Output) -> None:
 
 
 @schemas.command("show", short_help="Show the fields of one schema.")
-@_folder_options("--in", "The folder to read.")
+@folder_options("--in", "The folder to read.")
 @click.argument("which", metavar="TYPE|FINGERPRINT", shell_complete=schema_names)
 @output_option
 def show_(folder: Path, which: str, output: Output) -> None:
@@ -177,7 +127,7 @@ def show_(folder: Path, which: str, output: Output) -> None:
 
 
 @schemas.command(short_help="Show what changed from one schema to another.")
-@_folder_options("--in", "The folder to read.")
+@folder_options("--in", "The folder to read.")
 @click.argument("first", metavar="A", shell_complete=schema_names)
 @click.argument("second", metavar="B", shell_complete=schema_names)
 @output_option

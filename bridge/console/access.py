@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from bridge.console.views import Actor
+from bridge.console.actor import EVERYONE, Actor
 from bridge.core.addresses import is_this_machine
 from bridge.errors import ConfigError
 from bridge.settings.models.console import ConsoleSettings
@@ -20,8 +20,6 @@ from bridge.settings.models.console import ConsoleSettings
 if TYPE_CHECKING:
     from bridge.console.oidc_login import OidcLogin
 
-OPERATE, READ = "operate", "read"
-EVERYONE = Actor("someone on this machine", OPERATE)
 VerifyBearer = Callable[[str], Awaitable[Actor | None]]
 """Returns whose token of the OpenID provider this is; None if it is none, or not valid."""
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bridge.console.views import ConfigView, PodRow
+from bridge.console.state_views import ConfigView, PodRow
 from bridge.settings import Settings
 from bridge.settings.fingerprint import config_hash
 from bridge.settings.load import Reading, read

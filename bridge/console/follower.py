@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 
 import structlog
 
+from bridge.console.state_views import Following
 from bridge.console.store.database import Change, Database
-from bridge.console.views import Following
 from bridge.errors import KafkaUnavailable, RecordsDeleted, RowsRefused, StoreUnavailable
 from bridge.kafka.side_reader import SideReader
 from bridge.kafka.topics import TopicAdmin

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from bridge.console.ports import Who
+from bridge.console.ports import Done, Who
+from bridge.console.query import AttemptQuery
 from bridge.console.store.control import ControlQueries
-from bridge.console.views import AttemptQuery, Done
 from bridge.core.changes import Change
 from bridge.core.jobs import Job, JobKind, JobState
 from bridge.errors import ActionRefused, ConfigError

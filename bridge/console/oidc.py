@@ -18,8 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from bridge.console.access import OPERATE, READ
-from bridge.console.views import Actor
+from bridge.console.actor import OPERATE, READ, Actor
 from bridge.core.url import is_in_clear, parse_url
 from bridge.errors import HookferryError, TransportError
 from bridge.http import Transport

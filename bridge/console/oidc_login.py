@@ -14,8 +14,8 @@ import secrets
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
+from bridge.console.actor import Actor
 from bridge.console.oidc import OidcProvider, require_confidential
-from bridge.console.views import Actor
 from bridge.settings.models.console import ConsoleOidcSettings
 
 _SCOPE = "openid profile email"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bridge.clock import SystemClock
-from bridge.console.ports import Who
+from bridge.console.ports import Done, Who
+from bridge.console.query import ParkedQuery
 from bridge.console.store.parked import ParkedQueries
-from bridge.console.views import Done, ParkedQuery
 from bridge.dead_letters.hold import HoldKey
 from bridge.dead_letters.letter import Address, Fate, Letter, LetterFilter
 from bridge.dead_letters.redrive import RedriveRounds, cause_of

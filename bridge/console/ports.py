@@ -6,25 +6,25 @@ Invariant: every action is recorded in the audit with who did it and why, before
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from bridge.console.views import (
+from bridge.console.event_views import (
     AttemptDetail,
-    AttemptQuery,
     AttemptRow,
-    ChangeRow,
-    ConfigView,
     DigestHour,
-    Done,
-    EndpointState,
     EventTimeline,
     FeedEntry,
+    ParkedDetail,
+    ParkedRow,
+)
+from bridge.console.query import AttemptQuery, Page, ParkedQuery
+from bridge.console.state_views import (
+    ChangeRow,
+    ConfigView,
+    EndpointState,
     JobRow,
     Overview,
-    Page,
-    ParkedDetail,
-    ParkedQuery,
-    ParkedRow,
     SchemaRow,
     SwitchRow,
 )
@@ -37,6 +37,16 @@ class Who(NamedTuple):
     by: str
     why: str
     key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The result of an action: what was done, in words, and the id of a job or the number of events."""
+
+    message: str
+    count: int | None = None
+    job: str | None = None
+    ids: Sequence[str] = ()
 
 
 class Reads(Protocol):

@@ -9,41 +9,42 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.console.config_view import ConfigFile
+from bridge.console.endpoint_state import endpoint_state
+from bridge.console.event_views import (
+    AttemptDetail,
+    AttemptRow,
+    DigestHour,
+    EventTimeline,
+    FeedEntry,
+    ParkedDetail,
+    ParkedRow,
+)
 from bridge.console.follower import TopicFollower, following
 from bridge.console.lags import LagWatch
+from bridge.console.query import AttemptQuery, Page, ParkedQuery
 from bridge.console.schema_view import list_schemas
+from bridge.console.state_views import (
+    ChangeRow,
+    ConfigView,
+    EndpointState,
+    Following,
+    JobRow,
+    Overview,
+    PodRow,
+    SchemaRow,
+    SwitchRow,
+)
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.control import ControlQueries, job_row
 from bridge.console.store.database import Database
 from bridge.console.store.endpoint_stats import EndpointStats, read_stats
 from bridge.console.store.feed import FeedQueries
 from bridge.console.store.parked import ParkedQueries
-from bridge.console.views import (
-    AttemptDetail,
-    AttemptQuery,
-    AttemptRow,
-    ChangeRow,
-    ConfigView,
-    DigestHour,
-    EndpointState,
-    EventTimeline,
-    FeedEntry,
-    Following,
-    JobRow,
-    Overview,
-    Page,
-    ParkedDetail,
-    ParkedQuery,
-    ParkedRow,
-    PodRow,
-    SchemaRow,
-    SwitchRow,
-)
-from bridge.core.switches import ALL, Switch
+from bridge.core.switches import ALL
 from bridge.dead_letters.letter import Address
 from bridge.errors import KafkaUnavailable
 from bridge.settings import Settings
@@ -132,7 +133,8 @@ class StoreReads:
 
     async def endpoints(self) -> Sequence[EndpointState]:
         """Return all endpoints by name: those of the settings, and those that were removed."""
-        stats = await read_stats(self._db, time.time())
+        now_s = time.time()
+        stats = await read_stats(self._db, now_s)
         switches, types = await self._control.states()
         parked, held = await self._parked.counts(), await self._control.held()
         pods = await self._pods()
@@ -141,7 +143,15 @@ class StoreReads:
         names = sorted({*self._settings.endpoints, *stats, *(parked.keys() - {ALL}), *held})
         return [
             replace(
-                self._state(name, switches[name], stats.get(name, EndpointStats()), pods),
+                endpoint_state(
+                    name,
+                    self._settings.endpoints.get(name),
+                    switches[name],
+                    stats.get(name, EndpointStats()),
+                    self._lags.by_endpoint.get(name),
+                    pods,
+                    now_s,
+                ),
                 parked=parked.get(name, 0),
                 held=held.get(name, 0),
                 events_off=tuple(types.pattern for types in off if types.endpoint in (ALL, name)),
@@ -149,36 +159,6 @@ class StoreReads:
             )
             for name in names
         ]
-
-    def _state(
-        self, name: str, switch: Switch, stats: EndpointStats, pods: Sequence[PodRow]
-    ) -> EndpointState:
-        settings = self._settings.endpoints.get(name)
-        lag = self._lags.by_endpoint.get(name)
-        breaker, limit, slow = _reported(name, pods)
-        oldest_s = None if lag is None or lag.oldest_ms is None else time.time() - lag.oldest_ms / 1000
-        return EndpointState(
-            name=name,
-            url="" if settings is None else _shown_url(settings.url.get_secret_value()),
-            preset=None if settings is None or settings.preset is None else str(settings.preset),
-            configured=settings is not None,
-            on=switch.on,
-            since=switch.since,
-            by=switch.by,
-            why=switch.reason,
-            lag_events=None if lag is None else lag.events,
-            lag_bound="exact" if lag is None else lag.bound,
-            oldest_s=None if oldest_s is None else max(0.0, oldest_s),
-            attempts_per_s=stats.attempts_per_s,
-            delivered_per_s=stats.delivered_per_s,
-            success_rate=stats.success_rate,
-            latency_p50_s=stats.latency_p50_s,
-            latency_p99_s=stats.latency_p99_s,
-            breaker=breaker,
-            limit=limit,
-            slow_because=slow,
-            points=stats.points,
-        )
 
     async def endpoint(self, name: str) -> EndpointState | None:
         """Return one endpoint."""
@@ -237,29 +217,3 @@ class StoreReads:
     async def digest(self, endpoint: str, since_s: float, until_s: float) -> Sequence[DigestHour]:
         """Return counts and hashes of the delivered events per hour."""
         return await self._feed.digest(endpoint, since_s, until_s)
-
-
-def _shown_url(url: str) -> str:
-    """Return scheme and host of a URL: paths may be secret."""
-    scheme, _, rest = url.partition("://")
-    host = rest.partition("/")[0].rpartition("@")[2]
-    return f"{scheme}://{host}" if rest else url
-
-
-def _reported(name: str, pods: Sequence[PodRow]) -> tuple[str | None, str | None, str | None]:
-    """Return the breaker, the limit and why it is slow, of the pod where it is worst."""
-    reports = [report for pod in pods if isinstance(report := _endpoints(pod).get(name), Mapping)]
-    if not reports:
-        return None, None, None
-    order = ("open", "half-open", "closed")
-    breakers = [str(report.get("breaker", "closed")) for report in reports]
-    breaker = next((word for word in order if word in breakers), "closed")
-    rates = [float(rate) for report in reports if isinstance(rate := report.get("rate_per_s"), int | float)]
-    limit = f"{sum(rates):.3g} requests/s" if rates else None
-    slow = next((str(report["slow"]) for report in reports if report.get("slow")), None)
-    return breaker, limit, slow
-
-
-def _endpoints(pod: PodRow) -> Mapping[str, object]:
-    endpoints = pod.details.get("endpoints")
-    return endpoints if isinstance(endpoints, Mapping) else {}

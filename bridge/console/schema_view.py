@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from bridge.console.views import SchemaRow
+from bridge.console.state_views import SchemaRow
 from bridge.schemas.folder import read_stored
 from bridge.settings import Settings
 

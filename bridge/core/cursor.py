@@ -1,7 +1,7 @@
 """Decide what may be committed: the lowest unsettled offset of one endpoint in one partition.
 
 Invariant: the committed offset never passes an event that was read and not settled, so a crash
-repeats deliveries and never loses one. The broker call belongs to ``pipeline/checkpoints.py``.
+repeats deliveries and never loses one. The broker call belongs to ``pipeline/commits.py``.
 """
 
 from __future__ import annotations

@@ -89,24 +89,23 @@ def webhook_id(
     text is joined with dots (Standard Webhooks), and ids may be long, so no other id is kept. The lengths
     come before the parts, so that no two different events are hashed as the same text.
     """
-    if index or (tenant and len(tenant) > _LONGEST_TENANT):
-        begin, middle = _around_id.__wrapped__(source, topic, tenant, index, kind)
-    else:
-        begin, middle = _around_id(source, topic, tenant, index, kind)
     size = len(id)
-    text = f"{begin}{size}{middle}{id}"
+    if index or (tenant and len(tenant) > _LONGEST_TENANT):
+        hashed = _before_id.__wrapped__(source, topic, tenant, size, index, kind)
+    else:
+        hashed = _before_id(source, topic, tenant, size, index, kind).copy()
+    hashed.update(id.encode("utf-8", "surrogatepass"))
     known = id.lower() if size == 36 and _UUID.fullmatch(id) else "evt"
-    return f"{known}_{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=16).hexdigest()}"
+    return f"{known}_{hashed.hexdigest()}"
 
 
 @lru_cache(maxsize=1024)
-def _around_id(source: str, topic: str, tenant: str | None, index: int, kind: IdKind) -> tuple[str, str]:
-    """Return the hashed text of a webhook id: what precedes the length of the id, and what follows it."""
+def _before_id(source: str, topic: str, tenant: str | None, size: int, index: int, kind: IdKind) -> blake2b:
+    """Return the hash of what precedes an id of this size in the text of a webhook id."""
     tenant_length = -1 if tenant is None else len(tenant)
-    return (
-        f"{len(source)},{len(topic)},{tenant_length},",
-        f",{index},{kind}:{source}{topic}{tenant or ''}",
-    )
+    sizes = f"{len(source)},{len(topic)},{tenant_length},{size},{index},{kind}:"
+    text = f"{sizes}{source}{topic}{tenant or ''}"
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16)
 
 
 def digest_of_bytes(type: str, data: bytes) -> int:

@@ -6,10 +6,11 @@ A field path is a dotted path into the value such as ``order.items.0.id``, a rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -71,7 +72,7 @@ class EventReader:
         self._data = compile_path(paths.data)
         self._tenant = compile_path(paths.tenant)
         self._has_more = self._tenant is not None or self._data is not None
-        self._names = tuple(map(_name_of, (paths.id, paths.type, paths.entity)))
+        self._usual = _reader_of((paths.id, paths.type, paths.entity))
         self._identifying = _identifying_headers(paths)
 
     def event_without_value(self, record: Record) -> Event:
@@ -99,9 +100,9 @@ class EventReader:
         document that keeps nothing alive.
         """
         id_kind: IdKind = "text"
-        if type(document) is dict:  # the usual places and types are read without a call
-            id_, type_, entity = map(document.get, self._names)
-        else:
+        try:  # the usual places and types are read at once
+            id_, type_, entity = self._usual(document)
+        except (KeyError, TypeError):
             id_ = type_ = entity = None
         if type(id_) is not str or not id_:
             id_, id_kind = self._id_and_kind(record, document)
@@ -248,9 +249,16 @@ def _identifying_headers(paths: FieldPaths) -> frozenset[str]:
     return frozenset(name for kind, _, name in places if kind == "header")
 
 
-def _name_of(path: str | None) -> str | None:
-    """Return the name of a path into an object that has only one; else None, which no JSON object has."""
-    return None if path is None or "." in path or ":" in path or path.isdigit() else path
+def _reader_of(paths: Sequence[str | None]) -> Callable[[Any], Sequence[Any]]:
+    """Return a function that reads these members of an object; None for a path that is no member's name.
+
+    If all of them are, the function raises ``KeyError`` where one is absent, and ``TypeError`` for what is no
+    object.
+    """
+    names = [None if path is None or "." in path or ":" in path or path.isdigit() else path for path in paths]
+    if None not in names:
+        return itemgetter(*names)
+    return lambda document: [*map(document.get, names)] if type(document) is dict else [None] * len(names)
 
 
 def compile_path(path: str | None) -> Find | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import accumulate, islice, takewhile
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -26,6 +28,7 @@ BATCH_BYTES = 256 * 1024
 millisecond, and it fits every topic."""
 _DELAYS_S = (0.5, 1.0, 5.0)
 _SIZE = Entry._fields.index("size_bytes")
+_SIZE_OF = itemgetter(_SIZE)
 
 
 class RecordWriter(Protocol):
@@ -134,13 +137,11 @@ class AttemptStream:
 
     def _take(self, most: int) -> tuple[list[Row], int]:
         """Take the oldest attempts that make one record, at least one, at most ``most``; and their size."""
-        queue, size_bytes = self._queue, 0
-        taken: list[Row] = []
-        while most > len(taken) and queue and size_bytes < BATCH_BYTES:
-            attempt = queue.popleft()
-            size_bytes += attempt[_SIZE]
-            taken.append(attempt)
-        return taken, size_bytes
+        queue = self._queue
+        sizes = accumulate(map(_SIZE_OF, islice(queue, most)))
+        too_few = len([*takewhile(BATCH_BYTES.__gt__, sizes)])
+        taken = [queue.popleft() for _ in range(min(too_few + 1, most, len(queue)))]
+        return taken, sum(map(_SIZE_OF, taken))
 
     async def _write(self, attempts: Sequence[Row], size_bytes: int) -> None:
         """Write attempts, and give their memory back. Gives up only what no record of the topic can hold."""

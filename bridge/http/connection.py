@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, cast
 import httptools
 
 from bridge.errors import TransportError, TransportFault
-from bridge.http.known_heads import HEAD_END, KnownHeads
+from bridge.http.known_heads import KnownHeads
 from bridge.model import Response
 
 
@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         "_future",
         "_headers",
         "_heads",
+        "_idle_s",
         "_keep",
         "_limits",
         "_loop",
@@ -80,12 +81,13 @@ class Connection(asyncio.Protocol):
         self.retired = False
         self._loop = loop
         self._limits = limits
+        self._idle_s = limits.idle_s
         self._heads = heads
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._future: asyncio.Future[Response] | None = None
-        self._deadline_at = loop.time() + limits.idle_s
+        self._deadline_at = loop.time() + self._idle_s
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._forget_answer()
@@ -109,7 +111,7 @@ class Connection(asyncio.Protocol):
         if self.retired:
             raise TransportError(TransportFault.READ, f"{self.origin} closed the connection immediately")
         self._owner = owner
-        self._arm(self._loop.time() + self._limits.idle_s)
+        self._arm(self._loop.time() + self._idle_s)
 
     def start(self, data: bytes, deadline_at: float, expects_body: bool) -> asyncio.Future[Response]:
         """Write a request. The future gets its answer or a ``TransportError`` by the deadline."""
@@ -118,7 +120,6 @@ class Connection(asyncio.Protocol):
         future = self._future = self._loop.create_future()
         self._deadline_at = deadline_at
         self._expects_body = expects_body
-        self._received_bytes = 0
         if deadline_at < self._timer_at:
             self._arm(deadline_at)
         try:
@@ -165,19 +166,26 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Parse a part of the answer; bytes without a request retire the connection."""
-        future = self._future
-        if future is None or future.done() or self._parser is None:
+        """Take a part of the answer; bytes without a request retire the connection."""
+        future, known = self._future, None
+        if future is None or future.done():
             self.retire()
             return
-        is_first, heads = not self._received_bytes, self._heads
-        if is_first and self._expects_body and not heads.pause:
-            end = data.find(HEAD_END) + len(HEAD_END)
-            known = heads.get(data[:end])
-            if known is not None and known.body_bytes == len(data) - end:
+        if self._expects_body and not self._received_bytes:
+            heads = self._heads
+            if (known := heads.answers.get(data)) is not None:
                 heads.hits += 1
-                self._answer(future, Response(known.status, known.headers, data[end:]), keep=True)
-                return
+            else:
+                known = heads.find(data)
+        if known is None:
+            self._parse(data)
+        else:
+            self._answer(future, known, keep=True)
+
+    def _parse(self, data: bytes) -> None:
+        """Feed a part of the answer to the parser, and pass the answer on when it is complete."""
+        assert self._parser is not None, "the connection is not lost"
+        is_first = not self._received_bytes
         self._received_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -190,7 +198,7 @@ class Connection(asyncio.Protocol):
         if self._complete:
             self._keep = self._keep and self._body_bytes <= self._limits.max_body_bytes
             if is_first and self._keep:
-                heads.remember(data, self._status, self._answered, self._body_bytes)
+                self._heads.remember(data, self._status, self._answered, self._body_bytes)
             self._finish()
         elif self._body_bytes > self._limits.max_body_bytes or self._is_flooded():
             self._keep = False
@@ -269,12 +277,14 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, future: asyncio.Future[Response], response: Response, *, keep: bool) -> None:
         """Pass an answer to the caller; free the connection if both sides can use it again."""
-        assert self._transport is not None
+        owner, transport = self._owner, self._transport
+        assert owner is not None, "only a connection with an owner sends requests"
+        assert transport is not None, "only an open one does"
         self._future = None
         # After an early answer the rest of the request is still buffered: the connection is not reusable.
-        if keep and self._transport.get_write_buffer_size() == 0 and self._owner is not None:
-            self._deadline_at = self._loop.time() + self._limits.idle_s
-            self._owner.freed(self)
+        if keep and not transport.get_write_buffer_size():
+            self._deadline_at = self._loop.time() + self._idle_s
+            owner.freed(self)
         else:
             self.retire()
         future.set_result(response)
@@ -308,7 +318,7 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         if now < self._deadline_at:
             # At most idle_s ahead, or a connection freed earlier would stay idle for too long.
-            self._arm(min(self._deadline_at, now + self._limits.idle_s))
+            self._arm(min(self._deadline_at, now + self._idle_s))
         elif self._future is None:
             self.retire()
         else:

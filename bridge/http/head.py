@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from bridge import __version__
 from bridge.http.proxy import Proxy
@@ -16,6 +17,8 @@ from bridge.model import Url
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _USER_AGENT = b"user-agent: hookferry/" + __version__.encode() + b"\r\n"
 _WITH_LENGTH = frozenset({"POST", "PUT", "PATCH"})  # RFC 9110 8.6: also when there is no body
+_LF, _CR, _NUL = b"\n\r\0"
+"""Numbers: to look for a byte as a number takes a tenth of the time that it takes as ``bytes``."""
 _MAX_TEMPLATES = 16  # header names come from the configuration: one or two sets; this bounds a mistake
 
 OWN_HEADERS = frozenset(
@@ -85,16 +88,12 @@ class Head:
         """Return head and body as bytes. Raises ``ValueError`` like ``check_headers``."""
         names, values = zip(*headers) if headers else ((), ())  # noqa: B905 (pairs; strict doubles the cost)
         template = self._templates.get(names) or self._add_template(names)
-        if body or self._with_length:
-            head: bytes = template.with_length % (*values, len(body))
-            lines = template.lines
-        else:
-            head = template.without_length % values
-            lines = template.lines - 1
-        # The template contains no surplus line break, lone CR or LF, or NUL: only a value can.
-        if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+        text = b"".join(values)
+        if _LF in text or _CR in text or _NUL in text:  # the names were checked with the template
             check_headers(headers)
-        return head + body
+        if body or self._with_length:
+            return template.with_length % (*values, len(body), body)
+        return template.without_length % values
 
     def _add_template(self, names: tuple[bytes, ...]) -> _Template:
         check_names(names)
@@ -103,17 +102,13 @@ class Head:
         agent = b"" if b"user-agent" in {name.lower() for name in names} else _USER_AGENT
         start = self._start.replace(b"%", b"%%") + agent
         start += b"".join(name.replace(b"%", b"%%") + b": %b\r\n" for name in names)
-        template = _Template(start + b"content-length: %d\r\n\r\n", start + b"\r\n")
+        template = _Template(start + b"content-length: %d\r\n\r\n%b", start + b"\r\n")
         self._templates[names] = template
         return template
 
 
-class _Template:
-    """A head with placeholders for its header values, and the number of lines it must have."""
+class _Template(NamedTuple):
+    """A request with placeholders for the values of its headers, and for length and body if it has them."""
 
-    __slots__ = ("lines", "with_length", "without_length")
-
-    def __init__(self, with_length: bytes, without_length: bytes) -> None:
-        self.with_length = with_length
-        self.without_length = without_length
-        self.lines = with_length.count(b"\n")
+    with_length: bytes
+    without_length: bytes

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bridge.model import Response
+
 HEAD_END = b"\r\n\r\n"
 _MOST = 64
 _LONGEST = 2048
-"""Bytes of a head that is remembered. Together they are at most 128 KB per transport."""
+"""Bytes of a head, or of an answer, that is remembered. Together they are at most 256 KB per transport."""
 _PAUSE = 10_000
 """So many answers are only parsed after heads that hardly ever repeated, as with an id in each answer."""
 
@@ -35,10 +37,28 @@ class KnownHeads(dict[bytes, KnownHead]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.answers: dict[bytes, Response] = {}
+        """Short answers that ``find`` returned, by their bytes: the same bytes are the same object."""
         self.hits = 0
-        """Count each answer here whose head was known."""
+        """Count each answer here that was in ``answers``; ``find`` counts the others."""
         self.pause = 0
-        """Look for no head while this is not 0."""
+        """No head is looked for while this is not 0."""
+
+    def find(self, answer: bytes) -> Response | None:
+        """Return an answer, to a request that allows a body, if it is complete and its head is known."""
+        if self.pause:
+            return None
+        end = answer.find(HEAD_END) + len(HEAD_END)
+        known = self.get(answer[:end])
+        if known is None or known.body_bytes != len(answer) - end:
+            return None
+        self.hits += 1
+        response = Response(known.status, known.headers, answer[end:])
+        if len(answer) <= _LONGEST:
+            if len(self.answers) >= _MOST:
+                self.answers.clear()
+            self.answers[answer] = response
+        return response
 
     def remember(
         self, answer: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...], body_bytes: int
@@ -55,4 +75,5 @@ class KnownHeads(dict[bytes, KnownHead]):
                     self.pause = _PAUSE
                 self.hits = 0
                 self.clear()
+                self.answers.clear()
             self[answer[:end]] = KnownHead(status, headers, body_bytes)

@@ -43,9 +43,11 @@ class _Origin:
 class _Route:
     """The constant parts of requests with one method and URL."""
 
-    __slots__ = ("expects_body", "head", "origin")
+    __slots__ = ("expects_body", "head", "method", "origin", "url")
 
-    def __init__(self, method: str, head: Head, origin: _Origin) -> None:
+    def __init__(self, method: str, url: Url, head: Head, origin: _Origin) -> None:
+        self.method = method
+        self.url = url
         self.head = head
         self.origin = origin
         self.expects_body = method != "HEAD"
@@ -90,34 +92,41 @@ class LeanTransport:
         self._limits = Limits(max_body_bytes, max_header_bytes, idle_s)
         self._heads = KnownHeads()
         self._routes: dict[tuple[str, Url], _Route] = {}
+        self._latest: _Route | None = None
+        """The route of the request before: mostly that of the next one."""
         self._origins: dict[tuple[str, str, int], _Origin] = {}
         self._waiting: deque[_Waiter] = deque()
         self._joined: dict[Connection, _Origin] = {}
         self._open = 0
         self._closed = False
         self._emptied: asyncio.Event = asyncio.Event()
+        self._now: Callable[[], float] = _loop_time
+        """The time of the loop: from the first dial on without ``get_running_loop``, which is a system call."""
 
     async def send(self, request: Request, timeout_s: float) -> Response:
         """Send one request, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
-        now = asyncio.get_running_loop().time()
+        now = self._now()
+        deadline_at = now + timeout_s
         method, url, headers, body = request
         try:
-            route = self._routes.get((method, url)) or self._add_route(method, url)
+            route = self._latest
+            if route is None or url is not route.url or method != route.method:
+                route = self._latest = self._routes.get((method, url)) or self._add_route(method, url)
             data = route.head.write(headers, body)
         except ValueError as exc:
             raise TransportError(TransportFault.PROTOCOL, f"the request was not sent: {exc}") from exc
         origin = route.origin
         if origin.forwarder is not None:
-            await self._check_forwarded(origin, now + timeout_s)
+            await self._check_forwarded(origin, deadline_at)
         free = origin.free
         if free and free[-1].is_fresh(now):
             connection = free.pop()
         else:
-            connection = await self._acquire(origin, now + timeout_s)
+            connection = await self._acquire(origin, deadline_at)
             if not self._may_write():
                 self._hand_back(connection)
                 raise _withheld()
-        future = connection.start(data, now + timeout_s, route.expects_body)
+        future = connection.start(data, deadline_at, route.expects_body)
         try:
             response = await future
         except asyncio.CancelledError:
@@ -145,8 +154,7 @@ class LeanTransport:
     def freed(self, connection: Connection) -> None:
         """Give the connection to the first waiter, or keep it for later."""
         origin = self._joined[connection]
-        waiter = self._first_waiter()
-        if waiter is None:
+        if not self._waiting or (waiter := self._first_waiter()) is None:
             origin.free.append(connection)
         elif waiter.origin is origin:
             self._waiting.popleft()
@@ -172,10 +180,11 @@ class LeanTransport:
     def _add_route(self, method: str, url: Url) -> _Route:
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
+            self._latest = None
             self._origins = {key: origin for key, origin in self._origins.items() if origin.free}
         origin = self._origins.setdefault((url.scheme, url.host, url.port), _Origin(url, self._proxy))
         head = Head(method, url, origin.forwarder)
-        return self._routes.setdefault((method, url), _Route(method, head, origin))
+        return self._routes.setdefault((method, url), _Route(method, url, head, origin))
 
     async def _check_forwarded(self, origin: _Origin, deadline_at: float) -> None:
         """Check the receiver of a request that a proxy forwards: an open connection is not specific to it."""
@@ -208,7 +217,7 @@ class LeanTransport:
     async def _next(self, origin: _Origin) -> Connection:
         while origin.free:
             connection = origin.free.pop()
-            if connection.is_fresh(asyncio.get_running_loop().time()):
+            if connection.is_fresh(self._now()):
                 return connection
             connection.retire()
         if self._open >= self._max:
@@ -229,6 +238,7 @@ class LeanTransport:
     async def _dial(self, origin: _Origin) -> Connection:
         """Open a connection that is already counted in ``_open``."""
         loop = asyncio.get_running_loop()
+        self._now = loop.time
         try:
             connection = await self._dialer.dial(
                 origin.url, lambda: Connection(loop, origin.label, self._limits, self._heads)
@@ -269,6 +279,10 @@ class LeanTransport:
             if origin.free and origin.free[0] is connection:
                 connection.retire()
                 return
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _withheld() -> TransportError:

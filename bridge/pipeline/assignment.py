@@ -13,6 +13,7 @@ import structlog
 from bridge.core.beginning import Beginning
 from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import EndpointCursor, skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
@@ -41,6 +42,7 @@ class Assignment:
         source: Reads,
         loader: CursorLoader,
         checkpoints: Checkpoints,
+        commits: Commits,
         topics: TopicWatch,
         remember: Callable[[Mapping[str, Beginning]], Awaitable[None]],
         stop_endpoint: Callable[[str, str], Awaitable[None]],
@@ -64,6 +66,7 @@ class Assignment:
         self._remember = remember
         self._stop_endpoint = stop_endpoint
         self._checkpoints = checkpoints
+        self._commits = commits
         self._dispatchers = dispatchers
         self._main = main
         self._side_feeds = side_feeds
@@ -101,7 +104,7 @@ class Assignment:
                 cursor.detach_if_passed(start)
         self._checkpoints.install(loaded)
         # Before the first delivery: a new endpoint has a committed position from now on.
-        await self._checkpoints.commit_new()
+        await self._commits.commit_new()
         await self._remember(self._loader.beginnings_in(loaded))
         if self._has_changed(epoch, partitions):
             return
@@ -149,10 +152,10 @@ class Assignment:
             self._undecodable.forget()
             existing = await self._topics.look_in_time(self._checkpoints.cursors)
             if existing is not None:
-                self._checkpoints.drop_others(existing)
+                self._commits.drop_others(existing)
             await self._alongside.end()
-            await self._checkpoints.commit_last(deadline)
-            self._checkpoints.clear()
+            await self._commits.commit_last(deadline)
+            self._commits.end()
             self._topics.clear()
             for dispatcher in self._dispatchers.values():
                 dispatcher.forget()

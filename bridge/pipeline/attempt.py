@@ -31,6 +31,8 @@ PlanRetry = Callable[[Delivery, Judgement], Judgement]
 """Plan what follows a failed attempt. Return its judgement, or ``park`` if it was the last attempt."""
 _FIX_RENDERING = "correct the endpoint's template or what writes this event, or leave its type out of events"
 _UNCODED: Headers = ()
+_new = tuple.__new__
+"""``Request(...)`` and ``Outcome(...)`` without the call of their ``__new__``, which is written in Python."""
 
 
 class EndpointClient:
@@ -78,6 +80,8 @@ class EndpointClient:
         self._tracer = tracer
         self._compression = compression
         self._limit_log = LimitLog(target.endpoint, gate)
+        self._accepted: Response | TransportError | None = None
+        """The latest answer that was judged to mean ``DELIVERED``; equal answers are mostly one object."""
 
     async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
         """Send the event once and judge the answer, which takes at most the endpoint's timeout.
@@ -94,7 +98,7 @@ class EndpointClient:
                 raise delivery.fault
             resend = event.resend
             renderer = self._renderer if resend is None or resend.stored is None else self._stored
-            rendered = renderer.render(event)
+            method, url, rendered, body = renderer.render(event)
         except (DecodeError, FilterError, RenderError) as exc:
             return self._unrenderable(delivery, exc)
         if not event.is_fresh:  # the request keeps the body while it is in flight; the event does not
@@ -103,16 +107,17 @@ class EndpointClient:
         number = self._gate.sent(began)
         span: OpenSpan | None = None
         try:
-            body, coding = rendered.body, _UNCODED
+            coding, sent_body = _UNCODED, body
             if self._compression is not None:
-                coding, body = await self._compressed(self._compression, body)
-            signature = self._signer.headers(event.webhook_id, int(at), body, rendered.method, rendered.url)
+                coding, sent_body = await self._compressed(self._compression, body)
+            signature = self._signer.headers(event.webhook_id, int(at), sent_body, method, url)
             if self._tracer is not None:
                 span = self._tracer.begin(event)
                 signature += span.headers
-            request = sent = self._target.request(rendered, coding + signature if coding else signature)
+            headers = rendered + coding + signature + self._target.headers
+            request = sent = _new(Request, (method, url, headers, body))
             if coding:
-                sent = request._replace(body=body)
+                sent = request._replace(body=sent_body)
         except BaseException:
             self._gate.abandoned(number)
             raise
@@ -124,8 +129,9 @@ class EndpointClient:
                 judgement = plan_retry(delivery, judgement)
         if span is not None and self._tracer is not None:
             self._tracer.end(span, event, delivery.attempts, request, outcome, judgement)
-        own = len(rendered.headers)
-        delivery.later = self._log.record(event, delivery.attempts, request, outcome, judgement, own)
+        delivery.later = self._log.record(
+            event, delivery.attempts, request, outcome, judgement, len(rendered)
+        )
         return judgement
 
     async def _compressed(self, compression: Compression, body: bytes) -> tuple[Headers, bytes]:
@@ -149,15 +155,19 @@ class EndpointClient:
             except TransportError as exc:
                 answer = exc
             now = self._clock.monotonic()
-            outcome = Outcome(answer, at, now - began, trace_id)
-            judgement = judge(answer, at + outcome.duration_s, self._own_verdict, self._retry_on)
+            duration_s = now - began
+            judgement = DELIVERED
+            if answer is not self._accepted:  # the same answer means the same
+                judgement = judge(answer, at + duration_s, self._own_verdict, self._retry_on)
+                if judgement is DELIVERED:
+                    self._accepted = answer
         except BaseException:
             gate.abandoned(number)
             raise
         gate.answered(now, judgement.kind, judgement.retry_after_s, number=number)
         if gate.slowed or self._limit_log.slowed:
             self._limit_log.note()
-        return outcome, judgement
+        return _new(Outcome, (answer, at, duration_s, trace_id)), judgement
 
     def _unrenderable(self, delivery: Delivery, exc: DecodeError | FilterError | RenderError) -> Judgement:
         """Return the judgement of an event that has no request."""

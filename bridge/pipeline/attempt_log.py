@@ -14,8 +14,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from operator import itemgetter, sub
-from typing import Any, NamedTuple, Protocol, TypeAlias, cast
+from itertools import repeat
+from operator import itemgetter, sub, truediv
+from typing import NamedTuple, Protocol, TypeAlias, cast
 
 import structlog
 
@@ -51,26 +52,12 @@ _TOLD = itemgetter(
     )
 )  # fmt: skip
 """Returns what metrics and log lines tell of a success."""
-_STATUS, _LATER = Common._fields.index("status"), Common._fields.index("later")
+_STATUS_OF = itemgetter(Common._fields.index("status"))
+_LATER = Common._fields.index("later")
 
 
-def _line(
-    sent_s: float, answered_s: float, _: int, attempt: int, common: Row, type_: str, webhook_id: str,
-    entity: str | None, topic: str, partition: int, offset: int, trace_id: str | None,
-) -> tuple[float, dict[str, Any]]:  # fmt: skip
-    """Return when a success was answered, and the fields of its log line."""
-    line = {
-        "status": common[_STATUS],
-        "attempt": attempt,
-        "duration_ms": int((answered_s - sent_s) * 1e6) / 1000,
-        "type": type_,
-        "webhook_id": webhook_id,
-        "entity": entity,
-        "place": f"{topic}-{partition}@{offset}",
-    }
-    if trace_id is not None:
-        line["trace_id"] = trace_id
-    return answered_s, line
+_SHOWN = ("status", "attempt", "duration_ms", "type", "webhook_id", "entity", "place")
+"""The fields of the log line of a success; the id of its trace follows if there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +154,9 @@ class AttemptLog:
         self._metrics = metrics
         self._on_delivered = on_delivered
         self._log = structlog.get_logger().bind(endpoint=target.endpoint)
-        self._lines = Lines(events.DELIVERY_ATTEMPTED, endpoint=target.endpoint, verdict="delivered")
+        facts = {"endpoint": target.endpoint, "verdict": "delivered"}
+        self._lines = Lines(events.DELIVERY_ATTEMPTED, _SHOWN, **facts)
+        self._traced_lines = Lines(events.DELIVERY_ATTEMPTED, (*_SHOWN, "trace_id"), **facts)
         self._successes: list[Row] = []
         self._masks_bodies = target.body_secret is not None or target.scrub_bodies
         self._keeps_bodies = target.kept_success > _NO_BODY
@@ -230,17 +219,26 @@ class AttemptLog:
             return
         if self._on_delivered is not None:
             self._on_delivered(len(successes))
-        columns = tuple(zip(*map(_TOLD, successes), strict=True))
-        sent_s, answered_s, appended_ms, attempts, commons = columns[:5]
+        sent_s, answered_s, appended_ms, attempts, commons, types, ids, entities, *source, traces = zip(
+            *map(_TOLD, successes), strict=True
+        )
+        seconds = [*map(sub, answered_s, sent_s)]
+        statuses = [*map(_STATUS_OF, commons)]
         metrics = self._metrics
         if retried := len(attempts) - attempts.count(1):
             metrics.retries_succeeded.inc(retried)
-        metrics.attempt_seconds.observe_all([*map(sub, answered_s, sent_s)])
-        metrics.latency_seconds.observe_all([end - ms / 1000 for end, ms in zip(answered_s, appended_ms)])  # noqa: B905 - of the same attempts
-        for status, number in Counter(map(itemgetter(_STATUS), commons)).items():
+        metrics.attempt_seconds.observe_all(seconds)
+        metrics.latency_seconds.observe_all([*map(sub, answered_s, map(truediv, appended_ms, repeat(1000)))])
+        for status, number in Counter(statuses).items():
             metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
         if self._target.log_successes:
-            self._lines.write(map(_line, *columns))
+            durations_ms = [int(second * 1e6) / 1000 for second in seconds]
+            places = [f"{topic}-{number}@{offset}" for topic, number, offset in zip(*source, strict=True)]
+            columns = [statuses, attempts, durations_ms, types, ids, entities, places]
+            if traces[0] is None:
+                self._lines.write(answered_s, columns)
+            else:  # then each has a trace
+                self._traced_lines.write(answered_s, [*columns, traces])
 
     def _record_failure(self, event: Event, attempt: Entry, common: Common) -> None:
         seconds = attempt.answered_s - attempt.sent_s

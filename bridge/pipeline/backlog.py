@@ -36,8 +36,8 @@ class Checkpointed(Protocol):
     """The cursors of the assignment (``bridge.pipeline.checkpoints.Checkpoints``)."""
 
     cursors: CursorsByPartition
-    arrivals: int
-    """Increases when cursors come."""
+    revision: int
+    """Increases when cursors come, or leave the main reader. Otherwise each moves forward with it."""
 
     def of(self, endpoint: str) -> list[EndpointCursor]:
         """Return the cursors of an endpoint."""
@@ -89,8 +89,8 @@ class Backlogs:
         self._still: dict[EndpointCursor, tuple[int, float]] = {}
         """The cursors with unread offsets: their position, and since when they have had it."""
         self._read: dict[Partition, int] = {}
-        """The ends of logs that every cursor has read, of those cursors that had come by ``_arrivals``."""
-        self._arrivals = -1
+        """The ends of logs that every cursor has read, as of ``_revision``."""
+        self._revision = -1
         self._nothing_unread = False
         """True if the last look has found every log read by every cursor."""
 
@@ -107,8 +107,8 @@ class Backlogs:
             with suppress(KafkaUnavailable):  # the reader of the partitions logs the outage
                 self._ends = await self._ask(partitions)
         now, before, still = self._clock.monotonic(), self._still, dict[EndpointCursor, tuple[int, float]]()
-        if self._arrivals != self._checkpoints.arrivals:
-            self._arrivals = self._checkpoints.arrivals
+        if self._revision != self._checkpoints.revision:
+            self._revision = self._checkpoints.revision
             self._read.clear()
         looks = 0
         for partition, by_name in list(self._checkpoints.cursors.items()):
@@ -133,7 +133,7 @@ class Backlogs:
 
     def of(self, endpoint: str) -> Lag:
         """Return the backlog of an endpoint. One at rest is not looked at: it may have many cursors."""
-        is_as_seen = self._nothing_unread and self._arrivals == self._checkpoints.arrivals
+        is_as_seen = self._nothing_unread and self._revision == self._checkpoints.revision
         if is_as_seen and not self._checkpoints.waiting_bytes(endpoint):
             return Lag(0, 0, 0.0, 0.0)
         cursors = self._checkpoints.of(endpoint)

@@ -6,7 +6,6 @@ the limit on the time, and none waits while there are enough for a full batch.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
@@ -102,27 +101,19 @@ class BatchQueue(LaneQueue):
             return False
         return super().finish(lane)
 
-    async def next_lane(self) -> Lane[LaneItem]:
-        """Wait for enough events, or long enough. Return the lane to begin with; it is running.
-
-        Between the gate's ``admit`` and the return, nothing is awaited.
-        """
-        while True:
-            self._is_looked_for = False
-            if not self._ready:
+    def take(self) -> Lane[LaneItem] | None:
+        """Return the lane to begin with, running, if there are enough events or they waited long enough."""
+        self._is_looked_for = False
+        if not self._ready:
+            self._until = None
+        elif self._on:
+            now = self._clock.monotonic()
+            wait_s = max(self._gate.admit(now), self._gather_s(now))
+            if wait_s <= 0:
                 self._until = None
-            elif self._on:
-                now = self._clock.monotonic()
-                wait_s = max(self._gate.admit(now), self._gather_s(now))
-                if wait_s <= 0:
-                    self._until = None
-                    lane = self.pop()
-                    assert lane is not None, "a lane is ready"
-                    return lane
-                self._wake_in(wait_s)
-            sleeper = asyncio.get_running_loop().create_future()
-            self.sleepers.append(sleeper)
-            await sleeper
+                return self.pop()
+            self._wake_in(wait_s)
+        return None
 
     def _gather_s(self, now: float) -> float:
         """Return for how long the events that are ready wait for more; 0 if they are to be sent."""

@@ -214,7 +214,7 @@ class EndpointDispatcher(DispatcherView):
 
     async def _work(self) -> None:
         while True:
-            lane = await self._queue.next_lane()
+            lane = self._queue.take() or await self._queue.next_lane()
             item = lane.items[0]
             self.in_flight += 1
             try:

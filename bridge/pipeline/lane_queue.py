@@ -168,26 +168,32 @@ class LaneQueue(Lanes[LaneItem]):
         self._on = on
         self.wake()
 
-    async def next_lane(self) -> Lane[LaneItem]:
-        """Wait for a lane that may run now and return it, running.
+    def take(self) -> Lane[LaneItem] | None:
+        """Return a lane that may run now, running, for a request that is sent before anything is awaited.
 
-        Between the gate's ``admit`` and the return, nothing is awaited.
+        None if there is no such lane: then wait for ``next_lane``.
         """
-        while True:
-            if self._on and self._ready:
-                wait_s = self._gate.admit(self._clock.monotonic())
-                if wait_s <= 0:
-                    lane = self.pop()
-                    assert lane is not None, "a lane is ready"
-                    if len(self._ready) == _LOW:
-                        self._on_low()
-                    if self._ready and (self.sleepers or self.vacancies):
-                        self.wake()
-                    return lane
-                self._wake_in(wait_s)
+        if not self._on or not self._ready:
+            return None
+        gate = self._gate
+        if not gate.is_open and (wait_s := gate.admit(self._clock.monotonic())) > 0:
+            self._wake_in(wait_s)
+            return None
+        lane = self.pop()
+        if left := len(self._ready):
+            if left == _LOW:
+                self._on_low()
+            if self.sleepers or self.vacancies:
+                self.wake()
+        return lane
+
+    async def next_lane(self) -> Lane[LaneItem]:
+        """Wait for a lane that may run now and return it, running; see ``take``."""
+        while (lane := self.take()) is None:
             sleeper = asyncio.get_running_loop().create_future()
             self.sleepers.append(sleeper)
             await sleeper
+        return lane
 
     def wake(self) -> None:
         """Wake one worker, or start one if none sleeps and a lane is ready, to look for a lane."""

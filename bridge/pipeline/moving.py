@@ -17,6 +17,7 @@ from bridge.errors import CommitError, KafkaUnavailable
 from bridge.model import Record
 from bridge.pipeline.assignment import Assignment
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.outage import OutageBackoff
 from bridge.telemetry import events
@@ -51,12 +52,12 @@ class CursorMover:
         self._known.apply(record)
         self._changed.set()
 
-    async def run(self, assignment: Assignment, checkpoints: Checkpoints) -> None:
+    async def run(self, assignment: Assignment, checkpoints: Checkpoints, commits: Commits) -> None:
         """Apply the moves of our partitions until cancelled."""
         while True:
             if self._mine(self._known, checkpoints):
                 try:
-                    await self._apply_all(assignment, checkpoints)
+                    await self._apply_all(assignment, checkpoints, commits)
                 except (KafkaUnavailable, CommitError) as exc:
                     await self._outage.wait(exc)
             self._changed.clear()
@@ -64,13 +65,13 @@ class CursorMover:
                 async with asyncio.timeout(_BEAT_S if self._known.all() else None):
                     await self._changed.wait()
 
-    async def _apply_all(self, assignment: Assignment, checkpoints: Checkpoints) -> None:
+    async def _apply_all(self, assignment: Assignment, checkpoints: Checkpoints, commits: Commits) -> None:
         """Apply what waits, commit it, and then delete the records."""
         waiting = self._mine(await self._read(), checkpoints)
         if assignment.ending:
             return
         satisfied = {key: self._apply(move, assignment, checkpoints) for key, move in latest(waiting).items()}
-        await checkpoints.commit_new()
+        await commits.commit_new()
         done = {
             move.key: None
             for move in waiting

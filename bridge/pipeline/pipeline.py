@@ -14,8 +14,8 @@
     attempt 9      http/                         one request; core/limits/ says when it may be sent
     verdict 10     core/verdict                  delivered, retry, park, or switch the endpoint off
                                                  (steps 7 to 10: attempt.py; attempt_log.py keeps it)
-    settle 11      core/cursor                   settled; checkpoints.py commits it, packed by
-                                                 core/completion_map
+    settle 11      core/cursor                   settled (checkpoints.py); commits.py commits it,
+                                                 packed by core/completion_map
 
 After a verdict that is not a 2xx: core/backoff delays the retry, and parking.py writes to dead_letters/.
 ``assignment.py`` begins and ends the work on a set of partitions. This file has the read loop.
@@ -155,7 +155,7 @@ class Pipeline:
     def let_go(self, endpoint: str) -> None:
         """Give an endpoint no record from now on. ``dismiss`` it once it is drained and committed."""
         for cursor in self._checkpoints.of(endpoint):
-            cursor.detach()
+            self._checkpoints.detach(cursor)
         del self._catch_ups[endpoint]
         if endpoint in self._reading:
             self._reading[endpoint].cancel()
@@ -250,7 +250,7 @@ class Pipeline:
         next_offsets[partition] = max(end, next_offsets.get(partition, 0))
         for cursor in cursors:
             if cursor.attached and cursor.position < end:
-                cursor.detach()
+                self._checkpoints.detach(cursor)
                 _log.info(
                     events.CURSOR_DETACHED,
                     endpoint=cursor.endpoint,

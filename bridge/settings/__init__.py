@@ -11,18 +11,19 @@ from pathlib import Path
 
 from bridge.errors import ConfigError
 from bridge.settings.load import read, read_for, tree_of, written_in
-from bridge.settings.models.endpoints import EndpointSettings, RetrySettings
+from bridge.settings.models.endpoints import EndpointSettings
+from bridge.settings.models.failures import RetrySettings
 from bridge.settings.models.kafka import KafkaSettings, SaslSettings, TlsSettings
-from bridge.settings.models.registry import RegistrySettings
-from bridge.settings.models.settings import (
+from bridge.settings.models.process import (
     AdminSettings,
     AdminTlsSettings,
     DedupeSettings,
     EgressSettings,
     HistorySettings,
     LogSettings,
-    Settings,
 )
+from bridge.settings.models.registry import RegistrySettings
+from bridge.settings.models.settings import Settings
 from bridge.settings.models.sources import (
     ApicurioSource,
     AvroSource,

@@ -4,11 +4,11 @@ A commit every 200 ms leaves up to 200 ms of deliveries that a SIGKILL would rep
 offset is therefore also written at once to a memory-mapped file: no system call, no fsync. It
 survives the death of the process, not of the machine.
 
-The journal is a chain of segments (``journal_segment.py``). A segment begins when all that settled before is
-about to be committed, and the older ones are deleted once the broker has accepted it. What those contain
-about cursors of other assignments is copied to segment 0, in case these partitions return. While the broker
-accepts no commit, all of them stay, because it may have accepted one without an answer; so they are kept
-small and few.
+The journal is a chain of segments (``journal_segment.py``), each in a file (``segment_file.py``). A segment
+begins when all that settled before is about to be committed, and the older ones are deleted once the broker
+has accepted it. What those contain about cursors of other assignments is copied to segment 0, in case these
+partitions return. While the broker accepts no commit, all of them stay, because it may have accepted one
+without an answer; so they are kept small and few.
 
 Invariant: a cursor's entries count only if the broker has exactly the commit that a segment recorded
 for it, and none counts for a cursor that began anew since: after a rewind, or in a recreated topic.
@@ -17,10 +17,9 @@ for it, and none counts for a cursor that began anew since: after a rewind, or i
 from __future__ import annotations
 
 import mmap
-import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from zlib import crc32
@@ -38,14 +37,16 @@ from bridge.storage.journal_segment import (
     encode_head,
     encode_segment,
     read_segment,
+    salt_of,
 )
-from bridge.storage.private_files import FILE_MODE, make_folder, replace_file
+from bridge.storage.private_files import replace_file
+from bridge.storage.segment_file import SegmentFile
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _ENTRY_BYTES, _write_entry, _checked = ENTRY.size, ENTRY.pack_into, CHECKED.pack
-_CAPACITY = 16_384
-"""Entries of one segment, 320 KiB; a full one is followed by another."""
+_SEGMENT_BYTES = 16_384 * _ENTRY_BYTES
+"""320 KiB; a full segment is followed by another."""
 _MOST_SEGMENTS = 256
 """With as many, the current one goes on."""
 _KEPT_S = 600.0
@@ -86,10 +87,17 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._file: SegmentFile | None = None
         self._map: mmap.mmap | None = None
         self._at = 0
         self._end = 0
-        self.segment = max((_number(path) for path in self._segments()), default=0)
+        self._salt = 0
+        self._ended: tuple[int, SegmentFile, int] | None = None
+        """The segment before the current one while it is needed, still mapped: number, file, bytes used."""
+        self._spare: SegmentFile | None = None
+        """A file that is no segment any more. The next segment takes it."""
+        self._numbers = sorted(map(_number, folder.glob("journal.*")))
+        self.segment = max(self._numbers, default=0)
         """The number of the current segment, in which ``declare`` numbers the cursors."""
         self._declared = 0
         self._keys: dict[int, set[CursorKey]] = {}
@@ -111,10 +119,10 @@ class Journal:
         Call it before the first ``record_settled`` of a cursor in a segment, and after each commit: only
         cursors that settle something cost anything here.
         """
-        declaration = encode_declaration(self._declared, cursor)
+        declaration = encode_declaration(self._declared, cursor, self._salt)
         if self._map is not None and self._at + len(declaration) + _ENTRY_BYTES > self._end:
             self._open()
-            declaration = encode_declaration(0, cursor)
+            declaration = encode_declaration(0, cursor, self._salt)
         if self._map is None:
             return 0
         self._map[self._at : self._at + len(declaration)] = declaration
@@ -134,7 +142,7 @@ class Journal:
         at = self._at
         if at + _ENTRY_BYTES > self._end:
             return False
-        _write_entry(self._map, at, crc32(_checked(cursor, part, offset)), cursor, part, offset)
+        _write_entry(self._map, at, crc32(_checked(cursor, part, offset), self._salt), cursor, part, offset)
         self._at = at + _ENTRY_BYTES
         return True
 
@@ -143,21 +151,21 @@ class Journal:
 
         What they contain about cursors of other assignments is kept, in segment 0.
         """
-        older = [path for path in self._segments() if _number(path) < segment]
-        others = [path for path in older if not all(map(is_ours, self._keys_of(path)))]
-        kept = next((path for path in others if not _number(path)), None)
-        if kept is not None and others == [kept] and not any(map(is_ours, self._keys_of(kept))):
-            older.remove(kept)  # segment 0 already contains just that
-        elif others and self._keep([row for path in others for row in read_segment(path)], is_ours):
-            older = [path for path in older if _number(path)]
-        for path in older:
-            self._keys.pop(_number(path), None)
-            self._delete(path)
+        older = [number for number in self._numbers if number < segment]
+        others = [number for number in older if not all(map(is_ours, self._keys_of(number)))]
+        if others == [0] and not any(map(is_ours, self._keys_of(0))):
+            older.remove(0)  # segment 0 already contains just that
+        elif others and self._keep(self._rows_of(others), is_ours):
+            older = [number for number in older if number]
+        for number in older:
+            self._delete(number)
 
-    def _keys_of(self, path: Path) -> set[CursorKey]:
-        number = _number(path)
+    def _rows_of(self, numbers: Iterable[int]) -> list[SegmentRow]:
+        return [row for number in numbers for row in read_segment(self._path_of(number))]
+
+    def _keys_of(self, number: int) -> set[CursorKey]:
         if number not in self._keys:
-            self._keys[number] = {row.cursor.key for row in read_segment(path)}
+            self._keys[number] = {row.cursor.key for row in self._rows_of([number])}
         return self._keys[number]
 
     def _keep(self, rows: Sequence[SegmentRow], is_ours: Callable[[CursorKey], bool]) -> bool:
@@ -173,26 +181,40 @@ class Journal:
             self._log_failure(path, exc)
             return False
         self._keys[0] = {row.cursor.key for row in kept}
+        if 0 not in self._numbers:
+            self._numbers.insert(0, 0)
         return True
 
     def read(self) -> JournaledOffsets:
         """Return what all segments contain together."""
         journaled = JournaledOffsets()
-        for path in self._segments():
-            if not _number(path) and self._is_old(path):
-                self._delete(path)
-                continue
-            for row in read_segment(path):
-                journaled.add(row.cursor, row.spots)
+        if 0 in self._numbers and self._is_old(self._path_of(0)):
+            self._delete(0)
+        for row in self._rows_of(self._numbers):
+            journaled.add(row.cursor, row.spots)
         return journaled
 
     def close(self) -> None:
-        """Unmap the file. What it contains stays on the disk; the rest of its space is released."""
-        if self._map is not None:
-            self._map.close()
-            self._map = None
+        """Unmap the files. What the segments contain stays on the disk, without the rest of their space."""
+        self._end_segment()
+        self._release_ended()
+        if self._spare is not None:
             with suppress(OSError):
-                os.truncate(self._path_of(self.segment), self._at)
+                self._spare.delete()
+            self._spare = None
+
+    def _end_segment(self) -> None:
+        """End the current segment, and keep its file mapped: mostly, it is soon no longer needed."""
+        if self._file is not None:
+            self._release_ended()
+            self._ended = self.segment, self._file, self._at
+        self._file = self._map = None
+
+    def _release_ended(self) -> None:
+        if self._ended is not None:
+            _, file, used = self._ended
+            file.close(used)
+            self._ended = None
 
     def _is_old(self, path: Path) -> bool:
         try:
@@ -200,7 +222,16 @@ class Journal:
         except OSError:
             return True
 
-    def _delete(self, path: Path) -> None:
+    def _delete(self, number: int) -> None:
+        """Delete a segment. The next one takes its file if that is still mapped."""
+        self._keys.pop(number, None)
+        self._numbers.remove(number)
+        if self._ended is not None and self._ended[0] == number:
+            _, self._spare, used = self._ended
+            self._spare.clear(used)
+            self._ended = None
+            return
+        path = self._path_of(number)
         try:
             path.unlink(missing_ok=True)
         except OSError as exc:
@@ -209,32 +240,29 @@ class Journal:
     def _path_of(self, number: int) -> Path:
         return self._folder / f"journal.{number}"
 
-    def _segments(self) -> list[Path]:
-        return sorted(self._folder.glob("journal.*"), key=_number)
-
     def _open(self) -> None:
-        self.close()
+        self._end_segment()
         self.segment += 1
+        self._numbers.append(self.segment)
         self._keys[self.segment], self._declared = set(), 0
-        head = encode_head(())
-        size = len(head) + _CAPACITY * _ENTRY_BYTES
         path = self._path_of(self.segment)
         try:
-            make_folder(self._folder)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE)
-            try:
-                # reserved, not sparse: a full disk must be an error here and not a SIGBUS later
-                os.posix_fallocate(handle, 0, size)
-                self._map = mmap.mmap(handle, size)
-            finally:
-                os.close(handle)
+            self._file = self._take_spare(path) or SegmentFile(path, _SEGMENT_BYTES)
         except OSError as exc:
             path.unlink(missing_ok=True)
             self._log_failure(path, exc)
             return
         self._failing = False
+        self._map, self._salt = self._file.map, salt_of(self.segment)
+        head = encode_head(self.segment)
         self._map[: len(head)] = head
-        self._at, self._end = len(head), size
+        self._at, self._end = len(head), self._file.size
+
+    def _take_spare(self, path: Path) -> SegmentFile | None:
+        file, self._spare = self._spare, None
+        if file is not None:
+            file.rename(path)
+        return file
 
     def _log_failure(self, path: Path, exc: OSError) -> None:
         """Log the first failure of several in a row."""

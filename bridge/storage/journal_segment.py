@@ -1,9 +1,10 @@
 """Write and read one segment file of the journal.
 
-A segment is a line of JSON that lists cursors and what was (about to be) committed for each, then
-entries of 20 bytes, then zeros. Cursors that settle something later are declared between the entries, each
-with a line of its own. Invariant: an entry whose CRC does not match ends the segment, so a torn write
-settles nothing that was not settled.
+A segment is a line of JSON with its number, then entries of 20 bytes, then zeros. The cursors that settle
+something are declared between the entries, each with what was (about to be) committed for it. Segment 0, and
+those of earlier releases, list the cursors in the first line instead. Invariant: an entry whose CRC does not
+match ends the segment, so a torn write settles nothing that was not settled. The CRC begins with the number,
+so an entry of another segment in the same file does not match.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import orjson
 from bridge.model import Committed, Partition, Spot
 
 ENTRY = Struct("<IIIq")
-"""CRC-32 of the rest, number of the cursor, part, settled offset."""
+"""CRC-32 of the rest and the segment's number, number of the cursor, part, settled offset."""
 CHECKED = Struct("<IIq")
 """The part of an entry that its CRC covers."""
 DECLARED = 0xFFFFFFFF
@@ -53,15 +54,20 @@ class SegmentRow(NamedTuple):
     spots: set[Spot]
 
 
-def encode_head(cursors: Iterable[JournaledCursor]) -> bytes:
-    """Return the first line: the cursors, numbered by their order."""
-    return orjson.dumps([_fields(cursor) for cursor in cursors]) + b"\n"
+def encode_head(segment: int) -> bytes:
+    """Return the first line of a segment whose cursors are declared."""
+    return b"%d\n" % segment
 
 
-def encode_declaration(number: int, cursor: JournaledCursor) -> bytes:
+def salt_of(segment: int) -> int:
+    """Return what the CRCs of a segment begin with; 0 for one that lists its cursors in the first line."""
+    return crc32(encode_head(segment)) if segment else 0
+
+
+def encode_declaration(number: int, cursor: JournaledCursor, salt: int) -> bytes:
     """Return the entry that adds a cursor to a segment, with the next ``number``."""
     row = orjson.dumps(_fields(cursor))
-    check = crc32(row, crc32(CHECKED.pack(number, DECLARED, len(row))))
+    check = crc32(row, crc32(CHECKED.pack(number, DECLARED, len(row)), salt))
     return ENTRY.pack(check, number, DECLARED, len(row)) + row
 
 
@@ -77,14 +83,14 @@ def _to_cursor(fields: Sequence[Any]) -> JournaledCursor:
 
 
 def encode_segment(rows: Iterable[SegmentRow]) -> bytes:
-    """Return a whole segment."""
+    """Return segment 0 as a whole."""
     rows = list(rows)
     spots = [(number, spot) for number, row in enumerate(rows) for spot in sorted(row.spots)]
     entries = bytearray(ENTRY.size * len(spots))
     for index, (number, (offset, part)) in enumerate(spots):
         check = crc32(CHECKED.pack(number, part, offset))
         ENTRY.pack_into(entries, index * ENTRY.size, check, number, part, offset)
-    return encode_head(row.cursor for row in rows) + bytes(entries)
+    return orjson.dumps([_fields(row.cursor) for row in rows]) + b"\n" + bytes(entries)
 
 
 def read_segment(path: Path) -> list[SegmentRow]:
@@ -92,7 +98,9 @@ def read_segment(path: Path) -> list[SegmentRow]:
     try:
         data = path.read_bytes()
         head, _, _ = data.partition(b"\n")
-        rows = [SegmentRow(_to_cursor(fields), set()) for fields in orjson.loads(head)]
+        first = orjson.loads(head)
+        listed, salt = ([], salt_of(first)) if isinstance(first, int) else (first, 0)
+        rows = [SegmentRow(_to_cursor(fields), set()) for fields in listed]
     except (OSError, ValueError, TypeError):
         return []
     at = len(head) + 1
@@ -100,7 +108,7 @@ def read_segment(path: Path) -> list[SegmentRow]:
         check, number, part, offset = ENTRY.unpack_from(data, at)
         at += ENTRY.size
         declared = data[at : at + offset] if part == DECLARED else b""
-        if not check or check != crc32(declared, crc32(CHECKED.pack(number, part, offset))):
+        if not check or check != crc32(declared, crc32(CHECKED.pack(number, part, offset), salt)):
             break
         if part == DECLARED:
             rows.append(SegmentRow(_to_cursor(orjson.loads(declared)), set()))

@@ -7,9 +7,11 @@ the samples that the client's own metrics would.
 
 from __future__ import annotations
 
+import collections
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import Metric
@@ -88,9 +90,9 @@ class Histogram:
 
     def observe_all(self, amounts: Sequence[float]) -> None:
         """Count many amounts."""
-        bounds, numbers = self._bounds, self._numbers
-        for amount in amounts:
-            numbers[bisect_left(bounds, amount)] += 1
+        places = collections.Counter(map(bisect_left, repeat(self._bounds), amounts))
+        for place, number in places.items():
+            self._numbers[place] += number
         self._sum += sum(amounts)
 
     def samples(self) -> Samples:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Any, BinaryIO, TextIO
 
 import orjson
@@ -24,7 +25,8 @@ from bridge.telemetry.throttle import INTERVAL_S, Throttle
 _OWN_FIELDS = frozenset({"level", "timestamp", "logger"})
 _labels: dict[str, Any] = {}
 """The fields of every line of this process."""
-_TIMESTAMP, _BORDER = b',"timestamp":', b'Z"},{"'
+_BETWEEN = b",\n  "
+"""Stands between two values of a list in JSON with indents. No value contains it: line breaks are escaped."""
 
 
 class LossyStream:
@@ -192,56 +194,53 @@ class Lines:
     the JSON of many at once costs a fifth.
     """
 
-    def __init__(self, event: str, **facts: Any) -> None:
-        """``facts``: the fields that are the same in all lines."""
+    def __init__(self, event: str, fields: Sequence[str], **facts: Any) -> None:
+        """``fields``: those in which lines differ. ``facts``: what is the same in all lines."""
         self._event = event
+        self._fields = fields
         self._facts = facts
 
-    def write(self, lines: Iterable[tuple[float, dict[str, Any]]]) -> None:
-        """Write one line for each instant (Unix seconds) and its fields: texts, numbers or None.
+    def write(self, instants: Iterable[float], columns: Iterable[Iterable[Any]]) -> None:
+        """Write one line for each instant (Unix seconds).
 
-        There is at least one line. The fields become those of the lines: do not use them again.
+        ``columns`` has for each field its value in every line: texts, numbers or None.
         """
         factory = structlog.get_config()["logger_factory"]
         if not isinstance(factory, _JsonFactory):
             log = structlog.get_logger().bind(**self._facts)
-            for _, facts in lines:
-                log.info(self._event, **facts)
+            for row in zip(*columns, strict=True):
+                log.info(self._event, **dict(zip(self._fields, row, strict=True)))
         elif factory.level <= logging.INFO:
-            factory.out.write(self._encoded(lines))
+            factory.out.write(self._encoded(instants, columns))
 
-    def _encoded(self, lines: Iterable[tuple[float, dict[str, Any]]]) -> bytes:
-        """Return the lines as bytes.
+    def _encoded(self, instants: Iterable[float], columns: Iterable[Iterable[Any]]) -> bytes:
+        """Return the lines as bytes. All values are encoded as one list, and inserted into the lines."""
+        rows = zip(*columns, map(datetime.fromtimestamp, instants, repeat(UTC)), strict=True)
+        values = iter(_encoded_each([*chain.from_iterable(rows)]))
+        line = self._line()
+        return b"".join(map(line.__mod__, zip(*[values] * (len(self._fields) + 1), strict=True)))
 
-        All of them are encoded as one list. What they have in common is then inserted before the timestamp,
-        which is the last field, and where the next line begins: after ``Z"}``. A quote in a text is escaped,
-        so no text contains either sequence, nor does its end.
-        """
-        instant = datetime.fromtimestamp
-        rows = []
-        for at_s, facts in lines:
-            facts["timestamp"] = instant(at_s, UTC)
-            rows.append(facts)
+    def _line(self) -> bytes:
+        """Return a line with a place for each value; the last one is the timestamp."""
         before = _inside(self._facts)
         after = _inside(_labels | {"event": self._event, "level": "info"})
-        encoded = _encode(rows)[2:-2]  # without [{ and }]
-        encoded = encoded.replace(_TIMESTAMP, b"," + after + _TIMESTAMP).replace(
-            _BORDER, b'Z"}\n{%b,"' % before
-        )
-        return b"{%b,%b}\n" % (before, encoded)
+        fields = b",".join(orjson.dumps(field) + b":%b" for field in self._fields)
+        return b'{%b,%b,%b,"timestamp":%%b}\n' % (before, fields, after)
 
 
 def _inside(fields: dict[str, Any]) -> bytes:
-    """Return the JSON of fields without its braces."""
-    return orjson.dumps(fields)[1:-1]
+    """Return the JSON of fields without its braces, for a template."""
+    return orjson.dumps(fields)[1:-1].replace(b"%", b"%%")
 
 
-def _encode(rows: list[dict[str, Any]]) -> bytes:
+def _encoded_each(values: list[Any]) -> list[bytes]:
+    """Return the JSON of each of these texts, numbers, instants and None; there is at least one."""
+    option = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
     try:
-        return orjson.dumps(rows, option=orjson.OPT_UTC_Z)
+        encoded = orjson.dumps(values, option=option)
     except TypeError:  # a text with half of a surrogate pair
-        plain = [{name: _plain(value) for name, value in row.items()} for row in rows]
-        return orjson.dumps(plain, option=orjson.OPT_UTC_Z)
+        encoded = orjson.dumps([*map(_plain, values)], option=option)
+    return encoded.removeprefix(b"[\n  ").removesuffix(b"\n]").split(_BETWEEN)
 
 
 def _plain(value: Any) -> Any:

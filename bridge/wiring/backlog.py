@@ -7,33 +7,29 @@ number of records is read.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from bridge.core.dedupe import claims_of
-from bridge.core.lag import Backlog, Bound, CursorLag
+from bridge.core.lag import Backlog, CursorLag
 from bridge.core.switches import off_for
 from bridge.errors import (
     ConfigError,
-    DecodeError,
-    FilterError,
     RecordsDeleted,
     RegistryUnavailable,
 )
 from bridge.kafka.side_reader import SideReader
-from bridge.model import Event, Partition, Record, RedriveMark
+from bridge.model import Partition, Record
 from bridge.settings import uses
 from bridge.settings.load import read, read_for
 from bridge.wiring.counting import decode_or_learn
 from bridge.wiring.decoders import build_decoder, build_registries
 from bridge.wiring.endpoints import build_router
+from bridge.wiring.event_counter import EventCounter
 from bridge.wiring.kafka import again_topic, build_kafka_options
 from bridge.wiring.topics import TopicDecoders, build_selection
 
 if TYPE_CHECKING:
-    from bridge.core.routing import Router
     from bridge.core.switches import EventTypes, Switches
     from bridge.schemas.registry.learn import Registries
     from bridge.settings import Settings
@@ -62,75 +58,6 @@ class Decoding(NamedTuple):
 
     settings: Settings
     decoders: TopicDecoders
-
-
-class EventCounter:
-    """Counts, per cursor, the unsettled events that its endpoint selects. Pure."""
-
-    def __init__(self, router: Router[str], rows: Iterable[CursorLag]) -> None:
-        """``rows``: the cursors of configured endpoints that have a committed offset."""
-        self._router = router
-        self._rows: defaultdict[Partition, list[CursorLag]] = defaultdict(list)
-        for row in rows:
-            if row.completion is not None:
-                self._rows[row.partition].append(row)
-        self._events: defaultdict[tuple[str, Partition], int] = defaultdict(int)
-        self._oldest: dict[tuple[str, Partition], int] = {}
-        self._seen: set[tuple[Partition, int, int]] = set()
-
-    def needs(self, record: Record) -> bool:
-        """Return True if any endpoint has not settled the record, so that it must be decoded."""
-        return record.damage is None and any(self._open(record))
-
-    def take(self, record: Record, decoded: Sequence[Event | RedriveMark]) -> None:
-        """Count the events of a record at every endpoint that has yet to get them."""
-        claims = claims_of([(record, decoded)])
-        for event, claim in zip(decoded, claims, strict=True):
-            key = (record.partition, claim.key_high, claim.key_low)
-            if isinstance(event, RedriveMark) or key in self._seen:
-                continue
-            self._seen.add(key)
-            wanted = self._wanted(event)
-            for row in self._open(record):
-                done = row.completion.parts.get(record.offset, ()) if row.completion else ()
-                if row.endpoint in wanted and event.index not in done:
-                    self._count(row, record)
-
-    def take_unknown(self, record: Record) -> None:
-        """Count a record without a schema at every endpoint: it waits for all of them."""
-        for row in self._open(record):
-            self._count(row, record)
-
-    def backlog(self, row: CursorLag, bound: Bound) -> Backlog:
-        """Return what was counted for a cursor."""
-        key = (row.endpoint, row.partition)
-        return Backlog(self._events[key], bound, self._oldest.get(key))
-
-    def _open(self, record: Record) -> list[CursorLag]:
-        rows = self._rows[record.partition]
-        return [row for row in rows if row.completion and not row.completion.settled(record.offset)]
-
-    def _count(self, row: CursorLag, record: Record) -> None:
-        key = (row.endpoint, row.partition)
-        self._events[key] += 1
-        self._oldest.setdefault(key, record.timestamp_ms)
-
-    def _wanted(self, event: Event) -> set[str]:
-        if event.resend is not None and event.resend.endpoint is not None:
-            return {event.resend.endpoint}
-        return {
-            candidate.target
-            for candidate in self._router.route(event).candidates
-            if candidate.passes is None or _passes(candidate.passes, event)
-        }
-
-
-def _passes(passes: Any, event: Event) -> bool:
-    """Return True if an event passes a filter, or will be parked because it cannot be evaluated."""
-    try:
-        return bool(passes(event))
-    except (DecodeError, FilterError):
-        return True
 
 
 async def count_events(

@@ -21,6 +21,7 @@ from bridge.http import Transport
 from bridge.http.tls import SystemTls
 from bridge.kafka.side_reader import SideReader
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_loader import CursorLoader, Offsets
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
@@ -51,6 +52,7 @@ class Path:
 
     router: Router[str]
     checkpoints: Checkpoints
+    commits: Commits
     dispatchers: Mapping[str, EndpointDispatcher]
     pipeline: Pipeline
     budget: MemoryBudget
@@ -67,7 +69,8 @@ def build_path(
     """
     router = build_router(settings)
     budget = MemoryBudget(edges.memory.windows)
-    checkpoints = build_checkpoints(settings, edges, budget)
+    checkpoints = Checkpoints(settings.endpoints, edges.journal, budget)
+    commits = build_commits(settings, checkpoints, edges)
     dispatchers = {
         name: build_endpoint_dispatcher(
             name, settings, checkpoints, budget, holds, edges, edges.transports[name]
@@ -76,23 +79,22 @@ def build_path(
     }
     loader = build_cursor_loader(edges, settings, budget, build_cursor_policies(settings))
     pipeline = build_pipeline(
-        edges, decoders, router, dispatchers, loader, checkpoints, budget, settings.drain_timeout_s
+        edges, decoders, router, dispatchers, loader, checkpoints, commits, budget, settings.drain_timeout_s
     )
-    return Path(router, checkpoints, dispatchers, pipeline, budget, loader, holds)
+    return Path(router, checkpoints, commits, dispatchers, pipeline, budget, loader, holds)
 
 
-def build_checkpoints(settings: Settings, edges: PathEdges, budget: MemoryBudget) -> Checkpoints:
+def build_commits(settings: Settings, checkpoints: Checkpoints, edges: PathEdges) -> Commits:
     """Build the part that commits the cursors."""
-    return Checkpoints(
+    return Commits(
         settings.group,
-        settings.endpoints,
+        checkpoints,
         offsets=edges.offsets,
         fence=edges.member,
         flush=edges.flush,
         journal=edges.journal,
         metrics=edges.metrics,
         clock=edges.clock,
-        budget=budget,
     )
 
 

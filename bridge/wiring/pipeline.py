@@ -8,6 +8,7 @@ from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router
 from bridge.pipeline.assignment import Assignment
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.fresh_events import FreshEvents
@@ -29,6 +30,7 @@ def build_pipeline(
     dispatchers: dict[str, EndpointDispatcher],
     loader: CursorLoader,
     checkpoints: Checkpoints,
+    commits: Commits,
     budget: MemoryBudget,
     drain_timeout_s: float,
 ) -> Pipeline:
@@ -56,6 +58,7 @@ def build_pipeline(
         source=edges.reader,
         loader=loader,
         checkpoints=checkpoints,
+        commits=commits,
         topics=topics,
         remember=edges.remember,
         stop_endpoint=edges.stop_endpoint,

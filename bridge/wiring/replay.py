@@ -7,10 +7,8 @@ the fence of the member, and the history.
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from pathlib import Path as FilePath
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from bridge.core.dedupe import Stretch
 from bridge.core.filter import BadExpression, Filter
@@ -18,48 +16,32 @@ from bridge.core.jobs import Job
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.replay import ReplayQuery, ReplaySelection, UnusableReplayError, mark_of, stretches_of
 from bridge.core.routing import Router, Subscription
-from bridge.dead_letters.parked_before import ParkedBefore
 from bridge.http import Transport
-from bridge.http.tls import SystemTls
-from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.dedupe_window import DedupeWindow
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.intake import Feed, Intake
-from bridge.pipeline.ports import FirstOffsets, ParkedRecords, RecordDecoder
+from bridge.pipeline.ports import FirstOffsets, RecordDecoder
 from bridge.pipeline.replay.carrier import Bridge, ReplayOffsets
 from bridge.pipeline.replay.gate import ReplayGate, windows_of
 from bridge.pipeline.replay.marks import MarkedDeadLetters, MarkedHistory, renamed
 from bridge.pipeline.replay.run import ReplayRun
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.settings import EndpointSettings, Settings
-from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.audit import replay_record
 from bridge.wiring.delivery import build_dispatcher
 from bridge.wiring.edges import PathEdges
-from bridge.wiring.endpoints import build_egress, build_subscription, build_transport
-from bridge.wiring.kafka import build_letters
-from bridge.wiring.path import Path, build_side_window
+from bridge.wiring.endpoints import build_subscription
+from bridge.wiring.path import Path
+from bridge.wiring.replay_edges import ReplayEdges
 from bridge.wiring.replay_parts import LiveMirror, NotedLimit, OwnOffsets, ReplayFence, ReplayLoader
 
 _RESERVED_PART = 16
 """A replay takes this part of the memory for waiting events from the live deliveries while it runs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayEdges:
-    """What a run reaches outside the process with, in addition to the edges of the path."""
-
-    open_transport: Callable[[str], Transport]
-    """Build a transport to an endpoint, with separate connections."""
-    open_window: Callable[[], AbstractContextManager[FirstOffsets]]
-    open_parked_before: Callable[[], ParkedRecords]
-    folder: FilePath
-    """Where the journals of the replays are."""
 
 
 class ReplayBuilder:
@@ -125,16 +107,16 @@ class ReplayBuilder:
     ) -> ReplayRun:
         name, settings = job.endpoint or "", self._settings()
         endpoint, edges, mark = settings.endpoints[name], self._edges, mark_of(job)
-        checkpoints = Checkpoints(
+        checkpoints = Checkpoints([name], journal, budget)
+        commits = Commits(
             settings.group,
-            [name],
+            checkpoints,
             offsets=OwnOffsets(edges, mark),
-            fence=ReplayFence(self._path.checkpoints, edges.member.holds_lease),
+            fence=ReplayFence(self._path.commits, edges.member.holds_lease),
             flush=_nothing,
             journal=journal,
             metrics=self._metrics,
             clock=edges.clock,
-            budget=budget,
         )
         dead_letters = MarkedDeadLetters(edges.dead_letters, mark)
         dispatcher = self._dispatcher(job, mine, pause, transport, checkpoints, dead_letters, budget)
@@ -157,6 +139,7 @@ class ReplayBuilder:
                 job, mine, endpoint, group=settings.group, journal=journal, budget=budget, edges=edges
             ).load,
             checkpoints=checkpoints,
+            commits=commits,
             dispatcher=dispatcher,
             intake=Intake(
                 decoders=decoders,
@@ -250,39 +233,6 @@ def build_replaying(
         write=lambda job: write_all(replay_record(job)),
         forget_files=builder.forget_files,
         who=who,
-    )
-
-
-def build_replay_edges(
-    in_force: Callable[[], Settings],
-    decoders: Mapping[str, RecordDecoder],
-    index: KeyIndex,
-    open_side_reader: Callable[[], SideReader],
-    may_write: Callable[[], bool],
-) -> ReplayEdges:
-    """Build what the runs reach outside the process with. ``index`` is that of the main reader.
-
-    ``in_force`` returns the configuration in force.
-    """
-    settings, system = in_force(), SystemTls()
-
-    def open_transport(name: str) -> Transport:
-        now = in_force()
-        return build_transport(name, now.endpoints[name], build_egress(now), system, may_write)
-
-    @contextmanager
-    def open_window() -> Iterator[DedupeWindow]:
-        window = build_side_window(settings, index, decoders, open_side_reader)
-        try:
-            yield window
-        finally:
-            window.close()
-
-    return ReplayEdges(
-        open_transport=open_transport,
-        open_window=open_window,
-        open_parked_before=lambda: ParkedBefore(lambda: build_letters(settings)),
-        folder=settings.state_dir / "replays",
     )
 
 

@@ -12,6 +12,7 @@ from bridge.core.memory_budget import MemoryBudget
 from bridge.core.replay import mark_of
 from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_loader import Loaded
 from bridge.pipeline.cursor_start import Continued, Started, build_cursor, read_commit
 from bridge.pipeline.dispatcher import EndpointDispatcher
@@ -41,7 +42,7 @@ class NotedLimit(ParkLimit):
 class ReplayFence:
     """The fence of a replay's commits: the live cursors' own, which moves no offset of a replay."""
 
-    def __init__(self, live: Checkpoints, holds_lease: Callable[[], bool]) -> None:
+    def __init__(self, live: Commits, holds_lease: Callable[[], bool]) -> None:
         self._live = live
         self.holds_lease = holds_lease
 

@@ -1,8 +1,12 @@
-"""How many function calls of ours an event costs on the path: ``python -m tests.bench.calls``.
+"""How many function calls and byte codes an event costs on the path: ``python -m tests.bench.calls``.
 
-The real path runs in this process, built from settings, with the real files on disk; Kafka and the
-transport are fakes. After a warm-up, every call of a function under ``bridge/`` is counted until the
-backlog is delivered. Comprehensions are not counted. The figure depends on no machine and no load.
+The path of ``tests.bench.whole_path`` runs in this process. After a warm-up, every call of a function under
+``bridge/`` is counted until the backlog is delivered. Comprehensions are not counted. The figures depend on
+no machine and no load.
+
+``--byte-codes`` counts the instructions of the interpreter instead, those of libraries included, and lists
+the functions that execute most. An instruction that calls C is one, however long it takes. Only the thread
+of the event loop is counted.
 
 ``--time`` runs the same work without counting, several times, and prints microseconds of CPU per
 event: compare two commits in turns.
@@ -16,195 +20,27 @@ import dis
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import NoReturn
-
-import orjson
-import structlog
+from typing import Any
 
 import bridge
-from bridge.clock import SystemClock
-from bridge.core.memory_budget import divide
-from bridge.dead_letters.hold import Holds
-from bridge.http import Transport
-from bridge.kafka.producer import NewRecord
-from bridge.kafka.record_size import HISTORY_CODEC, batch_bytes
-from bridge.model import Batch, Partition, Record, Request, Response
-from bridge.settings import Settings, load
-from bridge.storage.journal import Journal
-from bridge.telemetry.metrics import Metrics
-from bridge.wiring.decoders import build_decoders
-from bridge.wiring.edges import PathEdges
-from bridge.wiring.path import build_history, build_index, build_path, build_window
-from tests.support.fake_control import FakeControl
-from tests.support.fake_group import FakeOffsets, FakeReader
-from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log
-from tests.support.path import learns_nothing
+from bridge.telemetry.logs import set_up
+from tests.bench.whole_path import path
 
 ROOT = str(Path(bridge.__file__).parent) + "/"
-PARTITIONS = [Partition("orders", number) for number in range(4)]
+OWN = str(Path(__file__).parents[1]) + "/"
+"""The benchmark's parts: it creates the records, and its fakes stand for Kafka and the receiver."""
 COMPREHENSIONS = {"<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>"}
-BATCH = 250
-ENTITIES = 400
-SETTINGS = """\
-group: g
-kafka: {{bootstrap_servers: ["k:9092"]}}
-sources: {{orders: {{topics: [orders], format: json, id: id, type: type, entity: entity}}}}
-endpoints:
-  crm:
-    url: https://receiver.example/hooks
-    secrets: ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
-    start: earliest
-    concurrency: 64
-state_dir: {folder}
-"""
-OK = Response(200, ((b"content-type", b"text/plain"), (b"content-length", b"2")), b"ok")
-
-
-class Answers:
-    """A transport whose receiver takes everything, one turn of the loop later."""
-
-    async def send(self, request: Request, timeout_s: float) -> Response:
-        await asyncio.sleep(0)
-        return OK
-
-    async def close(self) -> None:
-        return
-
-
-class Compressed:
-    """A producer that compresses each record as the real one does, and forgets it."""
-
-    async def write(self, record: NewRecord) -> None:
-        await batch_bytes(HISTORY_CODEC, record.key, record.value, record.headers)
-
-
-class BacklogReader(FakeReader):
-    """A member of the group that gives the backlog in batches, a partition at a time."""
-
-    def __init__(self) -> None:
-        super().__init__(Log(*PARTITIONS))
-        self._batches: list[Batch] = []
-        self._ends: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
-
-    def add(self, events: int) -> None:
-        """Append so many events, spread over the partitions and the entities."""
-        records: dict[Partition, list[Record]] = {partition: [] for partition in PARTITIONS}
-        for number in range(events):
-            partition = PARTITIONS[number % len(PARTITIONS)]
-            offset = self._ends[partition]
-            self._ends[partition] = offset + 1
-            entity = f"entity-{number % ENTITIES}"
-            document = {
-                "id": f"{partition.number}-{offset}", "type": "OrderPlaced", "entity": entity,
-                "amount": 12.5, "lines": ["one", "two", "three"],
-            }  # fmt: skip
-            at_ms = int(time.time() * 1000)
-            records[partition].append(
-                Record(partition, offset, at_ms, entity.encode(), orjson.dumps(document))
-            )
-        for at in range(0, events, BATCH):
-            for partition, of_partition in records.items():
-                if of_partition[at : at + BATCH]:
-                    self._batches.append((partition, of_partition[at : at + BATCH]))
-
-    async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
-        for place, (partition, records) in enumerate(self._batches):
-            if partition not in full:
-                await asyncio.sleep(0)
-                del self._batches[place]
-                return [(partition, records)]
-        await asyncio.sleep(0.01)
-        return []
-
-    async def bounds(self, partitions: Collection[Partition]) -> dict[Partition, tuple[int, int]]:
-        return {partition: (0, self._ends[partition]) for partition in partitions}
-
-
-class WholePath:
-    """The path with one endpoint, as the program builds it; ``deliver`` sends more events through it."""
-
-    def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
-        self.reader = BacklogReader()
-        self._delivered = 0
-        metrics, decoders = Metrics(), build_decoders(settings)
-        self._history = build_history(settings, Compressed(), metrics, divide(1 << 30))
-        self._index = build_index(settings)
-        window = build_window(settings, self._index, decoders, self._no_reader)
-        edges = PathEdges(
-            reader=self.reader,
-            member=self.reader,
-            open_side_reader=self._no_reader,
-            offsets=FakeOffsets(),
-            look_at_topics=Log().look,
-            beginnings=(control := FakeControl().open()).beginnings,
-            remember=control.remember,
-            stop_endpoint=control.stop,
-            dead_letters=FakeParking(),
-            parked_before=FakeParkedRecords(FakeParking()),
-            hold_register=FakeRegister(),
-            load_holds=self._no_holds,
-            transports=dict.fromkeys(settings.endpoints, transport or Answers()),
-            history=self._history,
-            journal=Journal(settings.state_dir),
-            flush=self._flush,
-            window=window,
-            side_window=lambda: window,
-            learn=learns_nothing,
-            turn_off=lambda endpoint, reason: None,
-            metrics=metrics,
-            clock=SystemClock(),
-        )
-        path = build_path(settings, decoders, Holds(), edges)
-        self.checkpoints, self.pipeline, self.dispatchers = path.checkpoints, path.pipeline, path.dispatchers
-
-    async def deliver(self, events: int) -> None:
-        """Return when so many more events are settled and committed."""
-        self.reader.add(events)
-        self._delivered += events
-        committed = 0
-        while committed < self._delivered:
-            await asyncio.sleep(0.05)
-            await self.checkpoints.commit()
-            committed = sum(cursor.lowest_unsettled for cursor in self.checkpoints.all())
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Carry events until the end of the block."""
-        self.reader.assign(*PARTITIONS)
-        async with asyncio.TaskGroup() as tasks:
-            streams = self._history.start(tasks)
-            for dispatcher in self.dispatchers.values():
-                dispatcher.start(tasks)
-            carrying = tasks.create_task(self.pipeline.run())
-            yield
-            self.pipeline.stop()
-            await carrying
-            await self._history.close()
-            for dispatcher in self.dispatchers.values():
-                dispatcher.stop()
-            for task in streams:
-                task.cancel()
-
-    async def _flush(self) -> None:
-        self._index.flush()
-        await self._history.flush()
-
-    async def _no_holds(self, partitions: Collection[Partition]) -> None:
-        return
-
-    def _no_reader(self) -> NoReturn:
-        raise AssertionError("the window starts at the beginning of the log")
+LISTED = 70
 
 
 @contextmanager
-def counting(calls: Counter[CodeType]) -> Iterator[None]:
+def counting_calls(calls: Counter[CodeType]) -> Iterator[None]:
     """Count the calls of functions under ``bridge/``; a coroutine that goes on is no call."""
     starts: dict[CodeType, int] = {}
 
@@ -224,25 +60,38 @@ def counting(calls: Counter[CodeType]) -> Iterator[None]:
         sys.setprofile(None)
 
 
-@asynccontextmanager
-async def path() -> AsyncIterator[WholePath]:
-    """A path that is warm: its caches are filled."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "bridge.yaml")
-        file.write_text(SETTINGS.format(folder=folder))
-        built = WholePath(load(file, {}))
-        async with built.running():
-            await built.deliver(1000)
-            yield built
+@contextmanager
+def counting_byte_codes(byte_codes: Counter[CodeType]) -> Iterator[None]:
+    """Count the instructions of every function that begins, or goes on, inside the block."""
+
+    def enter(frame: FrameType, _: str, __: object) -> Callable[..., Any]:
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        code = frame.f_code
+
+        def step(_: FrameType, event: str, __: object) -> Callable[..., Any]:
+            if event == "opcode":
+                byte_codes[code] += 1
+            return step
+
+        return step
+
+    sys.settrace(enter)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
 
 
-async def count(events: int) -> Counter[CodeType]:
-    """The calls that ``events`` events cost."""
-    calls: Counter[CodeType] = Counter()
+Counting = Callable[[Counter[CodeType]], AbstractContextManager[None]]
+
+
+async def count(events: int, counting: Counting) -> dict[CodeType, float]:
+    """Return what one event costs, by function, as the mean of ``events`` events."""
+    counts: Counter[CodeType] = Counter()
     async with path() as warm:
-        with counting(calls):
+        with counting(counts):
             await warm.deliver(events)
-    return calls
+    return {code: number / events for code, number in counts.items()}
 
 
 async def cpu_us(events: int, rounds: int) -> list[float]:
@@ -256,19 +105,8 @@ async def cpu_us(events: int, rounds: int) -> list[float]:
     return found
 
 
-def main() -> None:
-    """Print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=4000)
-    parser.add_argument("--time", type=int, metavar="ROUNDS", default=0)
-    options = parser.parse_args()
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(open(os.devnull, "w")))  # noqa: SIM115
-    if options.time:
-        rounds = asyncio.run(cpu_us(options.events, options.time))
-        print(f"{statistics.median(rounds):.1f} µs of CPU per event (least {min(rounds):.1f})")
-        return
-    calls = asyncio.run(count(options.events))
-    per_event = {code: number / options.events for code, number in calls.items()}
+def print_calls(per_event: dict[CodeType, float]) -> None:
+    """Print the functions that most events call, by file, and the sum of all."""
     regular = {code: number for code, number in per_event.items() if number >= 0.5}
     for code, number in sorted(regular.items(), key=lambda item: (item[0].co_filename, -item[1])):
         print(f"{number:6.2f}  {code.co_filename.removeprefix(ROOT)}  {code.co_qualname}")
@@ -276,6 +114,33 @@ def main() -> None:
     print(
         f"{sum(per_event.values()):.1f} calls per event; over {len(files)} files: {sum(regular.values()):.1f}"
     )
+
+
+def print_byte_codes(per_event: dict[CodeType, float]) -> None:
+    """Print the functions that execute most, and the sums of the program and of the benchmark itself."""
+    for code, number in sorted(per_event.items(), key=lambda item: -item[1])[:LISTED]:
+        place = code.co_filename.removeprefix(ROOT).rpartition("site-packages/")[2]
+        print(f"{number:8.1f}  {place[-60:]}  {code.co_qualname}")
+    own = sum(number for code, number in per_event.items() if code.co_filename.startswith(OWN))
+    print(f"{sum(per_event.values()) - own:.0f} byte codes per event, and {own:.0f} of the benchmark itself")
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=4000)
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--byte-codes", action="store_true")
+    what.add_argument("--time", type=int, metavar="ROUNDS", default=0)
+    options = parser.parse_args()
+    set_up("info", "json", open(os.devnull, "w"))  # noqa: SIM115
+    if options.time:
+        rounds = asyncio.run(cpu_us(options.events, options.time))
+        print(f"{statistics.median(rounds):.1f} µs of CPU per event (least {min(rounds):.1f})")
+    elif options.byte_codes:
+        print_byte_codes(asyncio.run(count(options.events, counting_byte_codes)))
+    else:
+        print_calls(asyncio.run(count(options.events, counting_calls)))
 
 
 if __name__ == "__main__":

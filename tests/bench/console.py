@@ -19,6 +19,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from bridge.console.query import AttemptQuery
+
 from bridge.console.intakes import AttemptsIntake
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Change, Database, Run
@@ -26,7 +28,6 @@ from bridge.console.store.endpoint_stats import read_stats
 from bridge.console.store.feed import FeedQueries
 from bridge.console.store.postgres import PostgresDatabase
 from bridge.console.store.sqlite import SqliteDatabase
-from bridge.console.views import AttemptQuery
 from bridge.history.attempt import Attempt, Later
 from bridge.history.batch import Writer
 from bridge.model import Partition, Record

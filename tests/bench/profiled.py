@@ -39,8 +39,9 @@ STEPS: Mapping[str, Sequence[str]] = {
     "history": ("bridge/history/", "bridge/pipeline/shown", "bridge/pipeline/attempt_log.py"),
     "metrics and log lines": ("bridge/telemetry/",),
     "settle and commit": (
-        "bridge/pipeline/checkpoints", "bridge/pipeline/packing", "bridge/pipeline/group",
-        "bridge/pipeline/changed", "bridge/storage/journal", "bridge/core/completion",
+        "bridge/pipeline/checkpoints", "bridge/pipeline/commits", "bridge/pipeline/packing",
+        "bridge/pipeline/group", "bridge/pipeline/changed", "bridge/storage/journal",
+        "bridge/core/completion",
     ),
 }  # fmt: skip
 """The steps in the order of the path, and the beginnings of the files that belong to each."""

@@ -28,8 +28,8 @@ from bridge.http.egress_policy import EgressPolicy
 from bridge.http.lean import LeanTransport
 from bridge.settings import load
 from bridge.telemetry.logs import set_up
-from tests.bench.calls import SETTINGS, WholePath
 from tests.bench.transport import receive
+from tests.bench.whole_path import SETTINGS, WholePath
 
 
 async def measure(

@@ -66,14 +66,16 @@ class BridgeProcess:
         launcher: Sequence[str] = (),
         options: Sequence[str] = (),
         root: Path = ROOT,
+        python: str = sys.executable,
         forked: bool = False,
     ) -> None:
         """``launcher``: the words in front of the command, as of ``nice``. ``options``: those of ``run``.
 
-        ``root`` is the checkout that the bridge is run from. ``forked``: start it as
+        ``python`` runs the bridge from the checkout ``root``. ``forked``: start it as
         ``tests.support.forked`` does, unless it has a launcher.
         """
         self._root = root
+        self._python = python
         self._forked = forked and not launcher
         self._options = options
         self._launcher = launcher
@@ -106,7 +108,7 @@ class BridgeProcess:
             if self._forked:
                 self.process = BridgeCommand(words, env=self._environment, **streams)
             else:
-                command = [*self._launcher, sys.executable, "-m", "bridge", *words]
+                command = [*self._launcher, self._python, "-m", "bridge", *words]
                 self.process = subprocess.Popen(command, cwd=self._root, env=self._environment, **streams)
         if wait:
             self.wait_ready()

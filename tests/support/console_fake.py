@@ -8,25 +8,24 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
-from bridge.console.ports import Who
-from bridge.console.views import (
+from bridge.console.event_views import (
     AttemptDetail,
-    AttemptQuery,
     AttemptRow,
-    ChangeRow,
-    ConfigView,
     DigestHour,
-    Done,
-    EndpointState,
     EventTimeline,
     FeedEntry,
+    ParkedDetail,
+    ParkedRow,
+)
+from bridge.console.ports import Done, Who
+from bridge.console.query import AttemptQuery, Page, ParkedQuery
+from bridge.console.state_views import (
+    ChangeRow,
+    ConfigView,
+    EndpointState,
     Following,
     JobRow,
     Overview,
-    Page,
-    ParkedDetail,
-    ParkedQuery,
-    ParkedRow,
     PodRow,
     Point,
     SchemaRow,

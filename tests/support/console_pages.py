@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import uvicorn
+from bridge.console.actor import Actor
 
 from bridge.console.oidc_login import OidcLogin
 from bridge.console.pages.app import pages
-from bridge.console.views import Actor
 from tests.support.console_fake import NOW_S, FakeConsole
 from tests.support.ports import free_port
 

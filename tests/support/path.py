@@ -192,7 +192,7 @@ class Process:
             settings, world.offsets, control.beginnings, control.remember, LoopClock()
         )
         self.router = path.router
-        self.checkpoints = path.checkpoints
+        self.checkpoints, self.commits = path.checkpoints, path.commits
         self.dispatchers = path.dispatchers
         self.pipeline = path.pipeline
         self.budget = path.budget
@@ -305,7 +305,7 @@ class Process:
         self.holds.begin(partitions, await self.world.register.read())
 
     async def _move_cursors(self) -> None:
-        await self.mover.run(self.pipeline.assignment, self.checkpoints)
+        await self.mover.run(self.pipeline.assignment, self.checkpoints, self.commits)
 
     def _build_replaying(
         self,
@@ -364,7 +364,7 @@ class Process:
     async def _commit_on_the_beat(self) -> None:
         while True:
             await asyncio.sleep(self._commit_interval_s)
-            await self.checkpoints.try_commit(endpoints_per_commit(self._commit_interval_s))
+            await self.commits.try_commit(endpoints_per_commit(self._commit_interval_s))
 
     async def _flush(self) -> None:
         self.flushes += 1

@@ -17,7 +17,7 @@ from bridge.core.replay import ReplayQuery, to_position
 from bridge.errors import KafkaUnavailable
 from bridge.model import Committed, Partition, Record
 from bridge.pipeline.ports import FirstOffsets
-from bridge.wiring.replay import ReplayEdges
+from bridge.wiring.replay_edges import ReplayEdges
 from tests.support.fake_group import FakeOffsets
 from tests.support.fakes import FakeParkedRecords, FakeReceiver
 

@@ -22,8 +22,7 @@ from bridge.console.api.requests import (
     ResendAll,
     who,
 )
-from bridge.console.ports import Actions
-from bridge.console.views import Done
+from bridge.console.ports import Actions, Done
 
 
 def changing_routes(actions: Actions) -> APIRouter:

@@ -13,8 +13,9 @@ from fastapi import APIRouter, Query, Request
 from bridge.console.access import Logins
 from bridge.console.api.problems import Problem
 from bridge.console.api.requests import Cursor, Limit, bearer, seconds
+from bridge.console.event_views import DigestHour, FeedEntry
 from bridge.console.ports import Reads
-from bridge.console.views import DigestHour, FeedEntry, Page
+from bridge.console.query import Page
 
 _MOST_WAIT_S = 30.0
 _MOST_HOURS = 24 * 7

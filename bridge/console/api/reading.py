@@ -9,19 +9,15 @@ from fastapi import APIRouter
 
 from bridge.console.api.problems import Problem
 from bridge.console.api.requests import Attempts, Cursor, Limit, Parked, Reader
+from bridge.console.event_views import AttemptDetail, AttemptRow, EventTimeline, ParkedDetail, ParkedRow
 from bridge.console.ports import Reads
-from bridge.console.views import (
-    AttemptDetail,
-    AttemptRow,
+from bridge.console.query import Page
+from bridge.console.state_views import (
     ChangeRow,
     ConfigView,
     EndpointState,
-    EventTimeline,
     JobRow,
     Overview,
-    Page,
-    ParkedDetail,
-    ParkedRow,
     SchemaRow,
     SwitchRow,
 )

@@ -9,9 +9,10 @@ from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from bridge.console.access import Logins
+from bridge.console.actor import Actor
 from bridge.console.api.problems import Problem
 from bridge.console.ports import Who
-from bridge.console.views import Actor, AttemptQuery, ParkedQuery
+from bridge.console.query import AttemptQuery, ParkedQuery
 from bridge.history.selection import check_status
 from bridge.wiring.replay_plan import ReplayRequest
 

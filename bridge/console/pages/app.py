@@ -21,12 +21,13 @@ from bridge.console.pages.attempts import AttemptPages
 from bridge.console.pages.jobs import JobPages
 from bridge.console.pages.login import LoginPages
 from bridge.console.pages.names import EndpointNames
+from bridge.console.pages.page_request import Problem
 from bridge.console.pages.parked import ParkedPages
 from bridge.console.pages.provider import CALLBACK, ProviderPages
 from bridge.console.pages.rendering import environment
 from bridge.console.pages.sessions import Sessions
 from bridge.console.pages.setup import SetupPages
-from bridge.console.pages.shell import HEADERS, Logins, Problem, Shell, Visit
+from bridge.console.pages.shell import HEADERS, Logins, Shell, Visit
 from bridge.console.pages.watch import WatchPages
 from bridge.console.ports import Actions, Reads
 

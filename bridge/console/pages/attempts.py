@@ -10,11 +10,13 @@ from urllib.parse import quote
 
 from fastapi import Response
 
+from bridge.console.event_views import AttemptRow, EventTimeline
 from bridge.console.pages import filters
 from bridge.console.pages.names import EndpointNames
-from bridge.console.pages.shell import Problem, Shell, Visit
+from bridge.console.pages.page_request import Problem
+from bridge.console.pages.shell import Shell, Visit
 from bridge.console.ports import Actions, Reads
-from bridge.console.views import AttemptQuery, AttemptRow, EventTimeline
+from bridge.console.query import AttemptQuery
 
 _PAGE = 50
 _FASTEST = 100_000.0

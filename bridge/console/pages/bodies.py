@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator
 
-from bridge.console.views import AttemptDetail
+from bridge.console.event_views import AttemptDetail
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _MOST_CHARS = 512 * 1024

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from bridge.console.pages.words import NoInstant, instant_s
-from bridge.console.views import AttemptQuery, ParkedQuery
+from bridge.console.query import AttemptQuery, ParkedQuery
 from bridge.history.selection import check_status
 
 ATTEMPT_FIELDS = (

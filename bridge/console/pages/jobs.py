@@ -13,10 +13,10 @@ from fastapi import Response
 from bridge.console.pages import filters
 from bridge.console.pages.attempts import rate
 from bridge.console.pages.names import EndpointNames
-from bridge.console.pages.shell import Problem, Shell, Visit
+from bridge.console.pages.page_request import Problem
+from bridge.console.pages.shell import Shell, Visit
 from bridge.console.pages.words import NoInstant, instant_s, iso
-from bridge.console.ports import Actions, Reads, Who
-from bridge.console.views import Done
+from bridge.console.ports import Actions, Done, Reads, Who
 from bridge.errors import ActionRefused
 from bridge.wiring.replay_plan import ReplayRequest
 

@@ -13,18 +13,15 @@ import structlog
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 
-from bridge.console.pages.shell import (
-    HEADERS,
+from bridge.console.pages.page_request import (
     THEME_COOKIE,
     THEMES,
-    Logins,
     Problem,
-    Shell,
-    Visit,
     check_same_origin,
     local_path,
     read_form,
 )
+from bridge.console.pages.shell import HEADERS, Logins, Shell, Visit
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
 

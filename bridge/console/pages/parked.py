@@ -11,9 +11,9 @@ from fastapi import Response
 
 from bridge.console.pages import filters
 from bridge.console.pages.names import EndpointNames
-from bridge.console.pages.shell import Problem, Shell, Visit
-from bridge.console.ports import Actions, Reads
-from bridge.console.views import Done
+from bridge.console.pages.page_request import Problem
+from bridge.console.pages.shell import Shell, Visit
+from bridge.console.ports import Actions, Done, Reads
 
 _PAGE = 50
 _ACTIONS = ("redrive", "discard")

@@ -15,7 +15,8 @@ from fastapi.responses import RedirectResponse
 
 from bridge.console.oidc import ProviderUnavailable
 from bridge.console.oidc_login import Attempt, OidcLogin
-from bridge.console.pages.shell import HEADERS, Shell, local_path
+from bridge.console.pages.page_request import local_path
+from bridge.console.pages.shell import HEADERS, Shell
 
 CALLBACK = "/login/callback"
 _COOKIE = "hookferry_login"

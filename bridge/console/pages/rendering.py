@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bridge.console.pages import words
 from bridge.console.pages.bodies import curl, pretty
-from bridge.console.views import Point
+from bridge.console.state_views import Point
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _SPARK_WIDTH, _SPARK_HEIGHT = 120.0, 26.0

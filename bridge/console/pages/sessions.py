@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bridge.console.views import Actor
+from bridge.console.actor import Actor
 
 MOST_SESSIONS = 1000
 LONGEST_S = 12 * 3600.0

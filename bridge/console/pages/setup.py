@@ -8,7 +8,8 @@ from __future__ import annotations
 from fastapi import Response
 
 from bridge.console.pages.names import EndpointNames
-from bridge.console.pages.shell import Problem, Shell, Visit, local_path
+from bridge.console.pages.page_request import Problem, local_path
+from bridge.console.pages.shell import Shell, Visit
 from bridge.console.ports import Actions, Reads
 
 _PAGE = 50

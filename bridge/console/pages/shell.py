@@ -10,28 +10,31 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
 import structlog
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment
 
+from bridge.console.actor import Actor
 from bridge.console.oidc_login import OidcLogin
+from bridge.console.pages.page_request import (
+    Problem,
+    check_same_origin,
+    here,
+    local_path,
+    read_form,
+    theme_of,
+)
 from bridge.console.pages.sessions import LONGEST_S, Sessions
 from bridge.console.ports import Who
-from bridge.console.views import Actor
-from bridge.core.web_access import WebAccess
 from bridge.errors import ActionRefused, BadCursor, CommitError, KafkaUnavailable, StoreUnavailable
 from bridge.telemetry import events
 from bridge.telemetry.scrub import scrub
 
 _log = structlog.get_logger()
-COOKIE, THEME_COOKIE = "hookferry_session", "hookferry_theme"
-THEMES = ("auto", "light", "dark")
-_MOST_FORM_BYTES = 256 * 1024
-_MOST_FIELDS = 2000
-_ACCESS = WebAccess((), "console.hosts")
+COOKIE = "hookferry_session"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -62,14 +65,6 @@ class Logins(Protocol):
     def browser(self) -> OidcLogin | None:
         """Return the logins at an OpenID provider, if one is configured."""
         ...
-
-
-class Problem(Exception):
-    """A request that gets a page with an error: its status, and what a person reads."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 class Visit(NamedTuple):
@@ -232,49 +227,6 @@ class Shell:
             return self.alone(request, "again.html", here=here(request))
         back = quote(here(request), safe="") if request.method == "GET" else "%2F"
         return RedirectResponse(f"/login?next={back}", HTTPStatus.SEE_OTHER, HEADERS)
-
-
-def here(request: Request) -> str:
-    """Return path and query of a request, as they were sent."""
-    query = request.url.query
-    return quote(request.url.path) + (f"?{query}" if query else "")
-
-
-def local_path(path: str) -> str:
-    """Return a path of this console; ``/`` in place of an address of another site."""
-    plain = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if plain and path.isprintable() and path.isascii() else "/"
-
-
-def theme_of(request: Request) -> str:
-    """Return the chosen theme; ``auto`` follows the system."""
-    theme = request.cookies.get(THEME_COOKIE, "")
-    return theme if theme in THEMES else "auto"
-
-
-def check_same_origin(request: Request) -> None:
-    """Raise ``Problem`` for a form that a page of another site sent."""
-    headers = request.headers
-    refusal = _ACCESS.check_change(
-        request.method, headers.get("host"), headers.get("origin"), headers.get("sec-fetch-site")
-    )
-    if refusal is not None:
-        raise Problem(refusal.status, "A page of another site must not change anything here.")
-
-
-async def read_form(request: Request) -> Mapping[str, list[str]]:
-    """Return the fields of a form. Raises ``Problem`` if it is too large or no form."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
-        raise Problem(415, "This is no form of this console.")
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_FORM_BYTES:
-            raise Problem(413, "The form is too large. Select fewer events at once.")
-    try:
-        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
-    except ValueError as exc:
-        raise Problem(400, "The form cannot be read.") from exc
 
 
 def _set_cookie(request: Request, response: Response, token: str, *, is_secure: bool = False) -> None:

@@ -10,9 +10,11 @@ from fastapi import Response
 
 from bridge.console.pages import filters
 from bridge.console.pages.names import EndpointNames
-from bridge.console.pages.shell import Problem, Shell, Visit
+from bridge.console.pages.page_request import Problem
+from bridge.console.pages.shell import Shell, Visit
 from bridge.console.ports import Reads
-from bridge.console.views import AttemptQuery, EndpointState, ParkedQuery
+from bridge.console.query import AttemptQuery, ParkedQuery
+from bridge.console.state_views import EndpointState
 
 _ORDER = ("failing", "off", "slow", "well")
 _TAIL = 60

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bridge.console.event_views import AttemptDetail, AttemptRow
 from bridge.console.store.intake import unpacked
-from bridge.console.views import AttemptDetail, AttemptRow
 from bridge.history.attempt import Attempt
 from bridge.history.batch import UnreadableBatch, decode
 

@@ -1,62 +1,30 @@
 """Find attempts in the store.
 
-Pages go by the time of the request, newest first, and continue after the last row: nothing is counted, and
-nothing is skipped. Invariant: what a query costs depends on the size of its page, not on that of the table;
-a search for text reads the newest attempts for ``_TEXT_S``, and the next page goes on from there.
+Invariant: pages go by the time of the request, newest first, and continue after the last row, so nothing is
+counted and nothing is skipped.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from bridge.console.store.attempt_content import attempts_in, detail_of, matching
+from bridge.console.event_views import AttemptDetail, AttemptRow
+from bridge.console.query import AttemptQuery, Page
+from bridge.console.store.attempt_content import attempts_in, detail_of
+from bridge.console.store.attempt_keys import END, AttemptKeys, Bounds, Key, bounds_of
 from bridge.console.store.database import Database, places
-from bridge.console.store.schema import STRETCH
-from bridge.console.store.series import DELIVERED, NO_ANSWER, SELECT_SERIES, KnownSeries, Series, is_narrow
-from bridge.console.views import AttemptDetail, AttemptQuery, AttemptRow, Page
+from bridge.console.store.series import DELIVERED, NO_ANSWER, SELECT_SERIES, KnownSeries, Series
 from bridge.errors import BadCursor
 from bridge.history.attempt import AttemptId
 
-Key = tuple[int, int]
-"""When an attempt was sent (Unix milliseconds), and its id: the order of the pages."""
-
-_END: Key = (1 << 62, 0)
-_TEXT_S = 0.12
-_TEXT_CHUNK = 400
-_MANY_SERIES = 100
 _COUNTED_AT_ONCE = 20
 """Series whose events are in memory at once."""
-_ENDS = "SELECT COALESCE((SELECT MIN(id) FROM attempts), 0), COALESCE((SELECT MAX(id) FROM attempts), 0)"
-"""In one SELECT, SQLite would read the whole table for both."""
 _COLUMNS = (
     "a.id, a.sent_ms, a.series, b.part, b.place, a.entry, a.took_ms, a.event_id, a.webhook_id, a.entity,"
     " a.attempt, a.reason, a.next_ms, a.place, a.appended_ms, a.body_bytes, a.again_id"
 )
 _FROM = "FROM attempts a JOIN batches b ON b.id = a.batch"
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """Which keys are looked for: smaller than ``before``, and sent at ``since_ms`` or later."""
-
-    before: Key
-    since_ms: int
-
-    @property
-    def sql(self) -> str:
-        return "(sent_ms, id) < (?, ?) AND sent_ms >= ? ORDER BY sent_ms DESC, id DESC LIMIT ?"
-
-    @property
-    def without_index(self) -> str:
-        """The same, in a form for which neither database uses an index by time."""
-        return "(+sent_ms, +id) < (?, ?) AND +sent_ms >= ? ORDER BY +sent_ms DESC, +id DESC LIMIT ?"
-
-    def parameters(self, limit: int) -> tuple[int, ...]:
-        return (*self.before, self.since_ms, limit)
 
 
 class AttemptQueries:
@@ -65,17 +33,14 @@ class AttemptQueries:
     def __init__(self, database: Database, topic: str) -> None:
         self._db = database
         self._topic = topic
+        self._keys = AttemptKeys(database)
         self._known = KnownSeries()
 
     async def page(self, query: AttemptQuery, cursor: str | None, limit: int) -> Page[AttemptRow]:
         """Return attempts, newest first. Raises ``BadCursor``."""
         series = await self._series()
-        bounds = _bounds(query, None if cursor is None else _read_key(cursor))
-        if query.text:
-            found, last = await self._with_text(query, bounds, limit, series)
-        else:
-            found = await self._keys(query, bounds, limit, series)
-            last = found[-1] if len(found) == limit else None
+        bounds = bounds_of(query, None if cursor is None else _read_key(cursor))
+        found, last = await self._keys.page(query, bounds, limit, series)
         rows = await self._rows([number for _, number in found], series)
         return Page(rows, None if last is None else f"{last[0]}.{last[1]}")
 
@@ -93,7 +58,7 @@ class AttemptQueries:
         end = chosen[-1][0] if len(chosen) == limit else found[-1][0] if found else after
         numbers = [row[0] for row in chosen]
         if query.text:
-            wanted = await self._texts(numbers, query.text)
+            wanted = await self._keys.with_text_among(numbers, query.text)
             numbers = [number for number in numbers if number in wanted]
         rows = await self._rows(numbers, series)
         return Page(list(reversed(rows)), str(end))
@@ -118,7 +83,7 @@ class AttemptQueries:
     async def of_event(self, event: str, limit: int = 1000) -> list[AttemptRow]:
         """Return the attempts of an event, by its id or its ``webhook-id``, oldest first."""
         series = await self._series()
-        found = await self._keys(AttemptQuery(event=event), _Bounds(_END, 0), limit, series)
+        found, _ = await self._keys.page(AttemptQuery(event=event), Bounds(END, 0), limit, series)
         return list(reversed(await self._rows([number for _, number in found], series)))
 
     async def last_of_each(self) -> dict[str, dict[str, Any]]:
@@ -126,7 +91,7 @@ class AttemptQueries:
         series = await self._series()
         known = series.by_id()
         last: dict[tuple[str, bool], Key] = {}
-        for sent_ms, number, which in await self._newest_of_each(list(known), _Bounds(_END, 0), 1):
+        for sent_ms, number, which in await self._keys.newest_of_each(list(known), Bounds(END, 0), 1):
             key = known[which].endpoint, known[which].verdict == DELIVERED
             last[key] = max(last.get(key, (0, 0)), (sent_ms, number))
         failed = [number for (_, delivered), (_, number) in last.items() if not delivered]
@@ -145,24 +110,20 @@ class AttemptQueries:
         series, known = await self._series(), set[tuple[str, str]]()
         if not (query.text or query.event or query.entity):
             return await self._count_series(query, series, most)
-        bounds, seen = _bounds(query, None), 0
+        bounds, seen = bounds_of(query, None), 0
         while seen < most:
-            if query.text:
-                found, last = await self._with_text(query, bounds, 5000, series)
-            else:
-                found = await self._keys(query, bounds, 5000, series)
-                last = found[-1] if len(found) == 5000 else None
+            found, last = await self._keys.page(query, bounds, 5000, series)
             rows = await self._rows([number for _, number in found], series)
             known.update((row.endpoint, row.event_id) for row in rows)
             seen += len(found)
             if last is None:
                 break
-            bounds = _Bounds(last, bounds.since_ms)
+            bounds = Bounds(last, bounds.since_ms)
         return len(known)
 
     async def _count_series(self, query: AttemptQuery, series: KnownSeries, most: int) -> int:
         """Return how many events have attempts of the series that a query selects, in its time."""
-        bounds, by_id = _bounds(query, None), series.by_id()
+        bounds, by_id = bounds_of(query, None), series.by_id()
         chosen, known, seen = series.matching(query), set[tuple[str, str]](), 0
         sql = f"SELECT series, event_id FROM attempts WHERE series = ? AND {bounds.sql}"
         for begin in range(0, len(chosen), _COUNTED_AT_ONCE):
@@ -182,98 +143,6 @@ class AttemptQueries:
             self._known.grow(await self._db.fetch(f"{SELECT_SERIES} ORDER BY id"))
         return self._known
 
-    async def _keys(self, query: AttemptQuery, bounds: _Bounds, limit: int, series: KnownSeries) -> list[Key]:
-        """Return the newest keys within the bounds, newest first."""
-        chosen = series.matching(query) if is_narrow(query) else None
-        if chosen == []:
-            return []
-        if query.event is not None or query.entity is not None:
-            return await self._by_id(query, bounds, limit, chosen)
-        if chosen is None:
-            rows = await self._db.fetch(
-                f"SELECT sent_ms, id FROM attempts WHERE {bounds.sql}", bounds.parameters(limit)
-            )
-            return [(row[0], row[1]) for row in rows]
-        if len(chosen) > _MANY_SERIES:
-            heads = await self._newest_of_each(chosen, bounds, 1)
-            heads.sort(reverse=True)
-            chosen = [number for _, _, number in heads[:limit]]
-        keys = [(sent, number) for sent, number, _ in await self._newest_of_each(chosen, bounds, limit)]
-        return sorted(keys, reverse=True)[:limit]
-
-    async def _newest_of_each(
-        self, chosen: Sequence[int], bounds: _Bounds, limit: int
-    ) -> list[tuple[int, int, int]]:
-        """Return the newest keys of each series, with the series."""
-        rows = await self._db.fetch_each(
-            f"SELECT sent_ms, id, series FROM attempts WHERE series = ? AND {bounds.sql}",
-            chosen,
-            bounds.parameters(limit),
-        )
-        return [(row[0], row[1], row[2]) for row in rows]
-
-    async def _by_id(
-        self, query: AttemptQuery, bounds: _Bounds, limit: int, chosen: Sequence[int] | None
-    ) -> list[Key]:
-        """Return the keys of an event or an entity: each stretch of the table has a separate index."""
-        ends = await self._db.fetch(_ENDS)
-        stretches = list(range(ends[0][0] >> STRETCH, (ends[0][1] >> STRETCH) + 1))
-        conditions, parameters = "", []
-        if chosen is not None:
-            conditions = f" AND series IN ({places(len(chosen))})"
-            parameters = list(chosen)
-        wanted: list[tuple[str, str]] = []
-        if query.event is not None:
-            wanted = [("event_id", query.event), ("webhook_id", query.event)]
-            if query.entity is not None:
-                conditions += " AND entity = ?"
-                parameters.append(query.entity)  # type: ignore[arg-type]  # the list has both types
-        elif query.entity is not None:
-            wanted = [("entity", query.entity)]
-        keys: set[Key] = set()
-        for column, value in wanted:
-            rows = await self._db.fetch(
-                f"SELECT sent_ms, id FROM attempts WHERE (id >> {STRETCH}) IN ({places(len(stretches))})"
-                f" AND {column} = ?{conditions} AND {bounds.without_index}",
-                (*stretches, value, *parameters, *bounds.parameters(limit)),
-            )
-            keys.update((row[0], row[1]) for row in rows)
-        return sorted(keys, reverse=True)[:limit]
-
-    async def _with_text(
-        self, query: AttemptQuery, bounds: _Bounds, limit: int, series: KnownSeries
-    ) -> tuple[list[Key], Key | None]:
-        """Return the keys of attempts with a text, and the key to go on after; None if that is all."""
-        found: list[Key] = []
-        ends_at = time.monotonic() + _TEXT_S
-        while True:
-            keys = await self._keys(query, bounds, _TEXT_CHUNK, series)
-            matching = await self._texts([number for _, number in keys], query.text or "")
-            for key in keys:
-                if key[1] in matching:
-                    found.append(key)
-                    if len(found) == limit:
-                        return found, key
-            if len(keys) < _TEXT_CHUNK:
-                return found, None
-            if time.monotonic() > ends_at:
-                return found, keys[-1]
-            bounds = _Bounds(keys[-1], bounds.since_ms)
-
-    async def _texts(self, numbers: Sequence[int], text: str) -> set[int]:
-        """Return those of the attempts that have a text in the reason, URL, ids, headers or bodies."""
-        if not numbers:
-            return set()
-        rows = await self._db.fetch(
-            f"SELECT id, batch, entry FROM attempts WHERE id IN ({places(len(numbers))})", numbers
-        )
-        batches = sorted({row[1] for row in rows})
-        found = await self._db.fetch(
-            f"SELECT id, value FROM batches WHERE id IN ({places(len(batches))})", batches
-        )
-        values = {int(row[0]): bytes(row[1]) for row in found}
-        return await asyncio.to_thread(matching, rows, values, text.casefold())
-
     async def _rows(self, numbers: Sequence[int], series: KnownSeries) -> list[AttemptRow]:
         """Return the rows of these ids, newest first."""
         rows: list[tuple[Any, ...]] = []
@@ -285,12 +154,6 @@ class AttemptQueries:
         known = series.by_id()
         rows.sort(key=lambda row: (row[1], row[0]), reverse=True)
         return [_row(row, known[row[2]]) for row in rows if row[2] in known]
-
-
-def _bounds(query: AttemptQuery, before: Key | None) -> _Bounds:
-    until = _END if query.until_s is None else (round(query.until_s * 1000), -1)
-    since_ms = 0 if query.since_s is None else round(query.since_s * 1000)
-    return _Bounds(min(before or _END, until), since_ms)
 
 
 def _read_key(cursor: str) -> Key:

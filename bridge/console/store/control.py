@@ -7,9 +7,10 @@ from typing import Any
 
 import orjson
 
+from bridge.console.query import Page
+from bridge.console.state_views import ChangeRow, JobRow, PodRow, SwitchRow
 from bridge.console.store.database import Database
 from bridge.console.store.sources import CHANGE
-from bridge.console.views import ChangeRow, JobRow, Page, PodRow, SwitchRow
 from bridge.core import changes, jobs
 from bridge.core.changes import Change, DamagedChangeError
 from bridge.core.instant import instant_ms

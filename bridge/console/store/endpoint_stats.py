@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from bridge.console.state_views import Point
 from bridge.console.store.database import Database
 from bridge.console.store.intake import latency_s
-from bridge.console.views import Point
 
 HOUR_MINUTES = 60
 

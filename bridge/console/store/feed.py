@@ -10,10 +10,11 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 
+from bridge.console.event_views import DigestHour, FeedEntry
+from bridge.console.query import Page
 from bridge.console.store.attempt_content import attempts_in, headers_of
 from bridge.console.store.database import Database, places
 from bridge.console.store.series import DELIVERED
-from bridge.console.views import DigestHour, FeedEntry, Page
 from bridge.errors import BadCursor
 from bridge.history.attempt import Attempt
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from bridge.console.event_views import ParkedDetail, ParkedRow
+from bridge.console.query import Page, ParkedQuery
 from bridge.console.store.database import Database, Row
 from bridge.console.store.sources import WAITING
-from bridge.console.views import Page, ParkedDetail, ParkedQuery, ParkedRow
 from bridge.dead_letters.letter import Address
 from bridge.errors import BadCursor
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
+from bridge.console.query import AttemptQuery
 from bridge.console.store.database import Row
-from bridge.console.views import AttemptQuery
 
 NO_ANSWER = 0
 """The status in the store of an attempt that had no answer."""

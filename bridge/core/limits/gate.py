@@ -42,6 +42,8 @@ class Gate:
         """True while an overloaded receiver limits the endpoint; see ``limits`` and ``reason``."""
         self._calm = False
         """True while neither the breaker nor the adaptive limit does anything: both are skipped then."""
+        self.is_open = False
+        """True while nothing limits the endpoint: ``admit`` would return 0 at every instant."""
 
     def admit(self, now: float) -> float:
         """Return 0 if the next request may be sent now, else the seconds to wait before the next call.
@@ -53,21 +55,32 @@ class Gate:
         if self._calm:
             return wait_s
         wait_s = max(self._breaker.wait_s(now), self._adaptive.wait_s(now, self._in_flight), wait_s)
-        self._calm = wait_s == 0 and not self._adaptive.engaged and self._breaker.untroubled
+        self._note_calm(wait_s == 0 and not self._adaptive.engaged and self._breaker.untroubled)
         return wait_s
+
+    def _note_calm(self, calm: bool) -> None:
+        self._calm = calm
+        self.is_open = calm and not self._windows.limited
 
     def try_now(self, now: float) -> None:
         """Admit one request before the breaker or a pause allows it; its answer decides what follows.
 
         The configured rate still applies.
         """
-        self._calm = False
+        self._note_calm(False)
         self._adaptive.try_now(now)
         self._breaker.try_now(now)
 
     def sent(self, now: float) -> int:
         """Count a request as sent; return its number, for ``answered``."""
         self._number += 1
+        self._in_flight += 1
+        if not self.is_open:
+            self._count_sent(now)
+        return self._number
+
+    def _count_sent(self, now: float) -> None:
+        """Count the latest request in the limits."""
         if self._windows.limited:
             if now - self._warm_at > _COLD_S:
                 self._warm_at, self._cold_until = now, now + _LATEST_S
@@ -76,10 +89,8 @@ class Gate:
             else:
                 self._windows.spend(now)
         if not self._calm:
-            self._adaptive.sent(now, self._number, self._in_flight)
+            self._adaptive.sent(now, self._number, self._in_flight - 1)
             self._breaker.sent(now, self._number)
-        self._in_flight += 1
-        return self._number
 
     def answered(
         self, now: float, kind: AnswerKind, retry_after_s: float | None = None, *, number: int
@@ -89,20 +100,21 @@ class Gate:
         ``retry_after_s`` pauses the endpoint if it comes with an overload, or with a success that
         used up the receiver's quota.
         """
-        in_flight = self._in_flight
-        self._in_flight -= 1
-        self._warm_at = now
-        if self._cold and (position := self._cold.pop(number, None)) is not None:
-            self._windows.correct(position, now)
+        in_flight, breaker = self._in_flight, self._breaker
+        self._in_flight = in_flight - 1
+        if self._windows.limited:
+            self._warm_at = now
+            if (position := self._cold.pop(number, None)) is not None:
+                self._windows.correct(position, now)
         if self._calm:
             if kind == "ok" and retry_after_s is None:
-                if now < self._breaker.slot_ends_at:
-                    self._breaker.slot_successes += 1
+                if now < breaker.slot_ends_at:
+                    breaker.slot_successes += 1
                 else:
-                    self._breaker.answered(now, number, failed=False)
+                    breaker.answered(now, number, failed=False)
                 return
-            self._calm = False
-        adaptive, breaker = self._adaptive, self._breaker
+            self._note_calm(False)
+        adaptive = self._adaptive
         pause_s = 0.0
         if retry_after_s is not None and kind in {"ok", "throttled", "unavailable"}:
             pause_s = min(retry_after_s, self._retry_after_cap_s)

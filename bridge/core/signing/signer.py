@@ -87,6 +87,7 @@ class StandardSigner(KeyedSigner):
         self._shared: tuple[PreparedKey, ...] = ()
         self._functions: tuple[Callable[[bytes], bytes], ...] = ()
         self._at_s, self._instant = -1, b""
+        self._dated = b"webhook-timestamp", b""
 
     def headers(
         self, webhook_id: str, at_s: int, body: bytes, method: str = "", url: Url | None = None
@@ -94,10 +95,11 @@ class StandardSigner(KeyedSigner):
         """Return the ``webhook-*`` headers of one attempt."""
         if at_s != self._at_s:  # once per second
             self._at_s, self._instant = at_s, b"%d" % at_s
+            self._dated = b"webhook-timestamp", self._instant
             if not self._since_s <= at_s < self._until_s:
                 self._select(at_s)
-        name, instant = webhook_id.encode("ascii"), self._instant
-        signed = b".".join((name, instant, body))
+        name = webhook_id.encode("ascii")
+        signed = b".".join((name, self._instant, body))
         signature = b""
         for key_inner, key_outer in self._shared:  # as in ``mac``, without its call: most requests come here
             inner, outer = key_inner.copy(), key_outer.copy()
@@ -106,7 +108,7 @@ class StandardSigner(KeyedSigner):
             signature += b" v1," + b2a_base64(outer.digest(), newline=False)
         for sign in self._functions:
             signature += b" v1a," + b2a_base64(sign(signed), newline=False)
-        return (b"webhook-id", name), (b"webhook-timestamp", instant), (b"webhook-signature", signature[1:])
+        return (b"webhook-id", name), self._dated, (b"webhook-signature", signature[1:])
 
     def _prepare(self, keys: Sequence[SigningKey]) -> None:
         self._shared = tuple(prepare(key.secret, "sha256") for key in keys if key.public is None)

@@ -93,6 +93,11 @@ class ReplayGate(Gate):
         self._own_windows.set_share(share)
 
     @property
+    def is_open(self) -> bool:  # type: ignore[override]  # an attribute there
+        """False: ``admit`` always decides."""
+        return False
+
+    @property
     def slowed(self) -> bool:  # type: ignore[override]  # an attribute there, which its own answers set
         """False: the live gate reports for both."""
         return False

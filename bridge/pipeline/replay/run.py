@@ -17,6 +17,7 @@ from bridge.core.jobs import Job
 from bridge.errors import KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.model import Partition, Record
 from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_loader import Loaded
 from bridge.pipeline.cursor_start import EndpointCursor, skip_deleted_offsets
 from bridge.pipeline.dispatcher import EndpointDispatcher
@@ -50,6 +51,7 @@ class ReplayRun:
         *,
         load: Callable[[], Awaitable[Loaded]],
         checkpoints: Checkpoints,
+        commits: Commits,
         dispatcher: EndpointDispatcher,
         intake: Intake,
         feed: Feed,
@@ -65,6 +67,7 @@ class ReplayRun:
         self.stretches = stretches
         self._load = load
         self._checkpoints = checkpoints
+        self._commits = commits
         self._dispatcher = dispatcher
         self._intake = intake
         self._feed = feed
@@ -131,16 +134,16 @@ class ReplayRun:
             self._ended = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LAST_COMMIT_S):
-                    await self._checkpoints.try_commit()
+                    await self._commits.try_commit()
             self._undecodable.forget()
-            self._checkpoints.clear()
+            self._commits.end()
             self._dispatcher.forget()
 
     async def _commit_until_settled(self) -> bool:
         while not self._stopping.is_set():
             self._mirror()
             is_settled = self.is_settled
-            if await self._checkpoints.try_commit() and is_settled and not self._stopping.is_set():
+            if await self._commits.try_commit() and is_settled and not self._stopping.is_set():
                 return True
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._commit_interval_s):

@@ -7,7 +7,6 @@ only labels here, never paths. A problem with an inner file becomes a ``Skip``, 
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import stat
 import zipfile
@@ -15,13 +14,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path, PurePosixPath
 from tempfile import SpooledTemporaryFile
-from typing import IO, NamedTuple, Protocol, cast
+from typing import IO, NamedTuple, cast
 
 from bridge.schemas.importing import budget as bounds
 from bridge.schemas.importing import tarball
 from bridge.schemas.importing.budget import Budget, EntryTooLarge, ImportRefused
+from bridge.schemas.importing.streams import CHUNK, BoundedFile, CountedStream, Readable, read_at_most
 
-_CHUNK = 1 << 18
 _IN_MEMORY_BYTES = 32 << 20
 _ARCHIVES = (".jar", ".war", ".zip")
 _METHODS = (
@@ -57,10 +56,6 @@ class Skip(NamedTuple):
 
 
 Piece = SchemaFile | ClassFile | Skip
-
-
-class _Readable(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def read_pieces(source: Path, budget: Budget) -> Iterator[Piece]:
@@ -115,14 +110,14 @@ class _Reader:
         start = file.read(512)
         file.seek(0)
         if start[:4] == b"\xca\xfe\xba\xbe" or origin.endswith((".avsc", ".class")):
-            yield from self._leaf(cast("_Readable", file), origin, container, path or PurePosixPath(origin))
+            yield from self._leaf(cast("Readable", file), origin, container, path or PurePosixPath(origin))
             return
         self._budget.packed(os.fstat(file.fileno()).st_size)
         if start[:2] == b"PK":
             yield from self._refuse_damaged(self._zip(file, origin, 1), "a zip or jar")
         elif start[:2] == b"\x1f\x8b":
             with closing(gzip.GzipFile(fileobj=file)) as unpacked:
-                tar = cast("IO[bytes]", _CountedStream(unpacked, self._budget))
+                tar = cast("IO[bytes]", CountedStream(unpacked, self._budget))
                 yield from self._refuse_damaged(self._tar(tar, origin), "a .tar.gz")
         elif start[257:262] == b"ustar":
             yield from self._refuse_damaged(self._tar(file, origin), "a tar archive")
@@ -139,7 +134,7 @@ class _Reader:
             raise ImportRefused(f"not {kind}, or a damaged one ({_describe(exc)}); {_REMEDY}") from exc
 
     def _zip(self, file: IO[bytes], origin: str, depth: int) -> Iterator[Piece]:
-        with zipfile.ZipFile(cast("IO[bytes]", _BoundedFile(file))) as archive:
+        with zipfile.ZipFile(cast("IO[bytes]", BoundedFile(file))) as archive:
             for info in archive.infolist():
                 self._budget.entry()
                 name = info.filename
@@ -152,7 +147,7 @@ class _Reader:
                     continue
                 try:
                     with archive.open(info) as stream:
-                        counted = _CountedStream(stream, self._budget)
+                        counted = CountedStream(stream, self._budget)
                         yield from self._entry(counted, inner, origin, name, depth)
                 except ImportRefused:
                     raise
@@ -174,7 +169,7 @@ class _Reader:
             except EntryTooLarge as exc:
                 yield Skip(inner, _describe(exc))
 
-    def _entry(self, stream: _Readable, inner: str, container: str, name: str, depth: int) -> Iterator[Piece]:
+    def _entry(self, stream: Readable, inner: str, container: str, name: str, depth: int) -> Iterator[Piece]:
         """Yield the pieces in an entry of an archive, which may be an archive itself."""
         if not name.endswith(_ARCHIVES):
             yield from self._leaf(stream, inner, container, PurePosixPath(name))
@@ -184,7 +179,7 @@ class _Reader:
             return
         with SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES) as copy:
             size = 0
-            while chunk := stream.read(_CHUNK):
+            while chunk := stream.read(CHUNK):
                 size += len(chunk)
                 if size > bounds.MAX_ARCHIVE_BYTES:
                     raise EntryTooLarge(f"larger than {bounds.MAX_ARCHIVE_BYTES >> 30} GB")
@@ -196,66 +191,15 @@ class _Reader:
                 yield Skip(inner, f"a damaged archive ({_describe(exc)})")
 
     @staticmethod
-    def _leaf(stream: _Readable, inner: str, container: str, path: PurePosixPath) -> Iterator[Piece]:
+    def _leaf(stream: Readable, inner: str, container: str, path: PurePosixPath) -> Iterator[Piece]:
         is_class = path.suffix == ".class"
         most = bounds.MAX_CLASS_BYTES if is_class else bounds.MAX_TEXT_BYTES
         try:
-            data = _bounded(stream, most)
+            data = read_at_most(stream, most)
         except EntryTooLarge as exc:
             yield Skip(inner, str(exc))
             return
         yield ClassFile(inner, data) if is_class else SchemaFile(inner, container, path, data)
-
-
-class _CountedStream:
-    """A stream that counts its bytes against a budget."""
-
-    def __init__(self, stream: _Readable, budget: Budget) -> None:
-        self._stream = stream
-        self._budget = budget
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes. Raises ``ImportRefused``."""
-        data = self._stream.read(size)
-        self._budget.unpacked(len(data))
-        return data
-
-
-class _BoundedFile(io.RawIOBase):
-    """Bounds the reads of ``zipfile``, which reads a whole table of contents, whatever length that claims."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__()
-        self._file = file
-
-    def read(self, size: int = -1) -> bytes:
-        """Return the next bytes. Raises ``ImportRefused`` for more than any table of contents needs."""
-        most = bounds.MAX_DIRECTORY_BYTES
-        data = self._file.read(most + 1 if size < 0 else min(size, most + 1))
-        if len(data) > most:
-            raise ImportRefused("its table of contents is far too large; check where the file came from")
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """As for the file."""
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """As for the file."""
-        return self._file.tell()
-
-    def seekable(self) -> bool:
-        """Return True."""
-        return True
-
-
-def _bounded(stream: _Readable, most: int) -> bytes:
-    data = bytearray()
-    while chunk := stream.read(min(_CHUNK, most + 1 - len(data))):
-        data += chunk
-        if len(data) > most:
-            raise EntryTooLarge(f"larger than {most >> 20} MB")
-    return bytes(data)
 
 
 def _is_wanted(name: str) -> bool:

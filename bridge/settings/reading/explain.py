@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bridge.settings.models.base import PATTERN_REMEDIES
-from bridge.settings.models.endpoints import PARK_LIMIT_TAGS
+from bridge.settings.models.failures import PARK_LIMIT_TAGS
 from bridge.settings.models.request import BODY_TAGS
 from bridge.settings.models.signing import FORM_TAGS, KEY_TAGS
 from bridge.settings.models.sources import SOURCE_MODELS

@@ -1,13 +1,14 @@
 """Store the first event of each idempotency key, its offset and digest, in a SQLite file.
 
 The index is a cache of the log: a lost or damaged file is replaced, and filled again from Kafka. It is
-called from the event loop, takes microseconds per key, and never waits for an fsync. ``shelf.py``
-contains the keys of one partition, ``file.py`` opens the file. Invariant: within the covered stretch
-of the log, every key is in the index.
+called from the event loop, takes microseconds per key, and mostly a thread waits for the disk in its place.
+``shelf.py`` contains the keys of one partition, ``file.py`` opens the file and copies its log of changes.
+Invariant: within the covered stretch of the log, every key is in the index.
 """
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
 from bisect import bisect_left
@@ -19,13 +20,20 @@ import structlog
 
 from bridge.core.dedupe import Claim, Stretch, log_time_ms
 from bridge.model import Partition
-from bridge.storage.dedupe_index.file import MEMORY_REMEDY, connect, delete, open_index
+from bridge.storage.dedupe_index.file import MEMORY_REMEDY, connect, copy_changes, delete, file_of, open_index
 from bridge.storage.dedupe_index.shelf import Shelf
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _DAMAGE = (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError, OverflowError)
 """What reading a damaged file raises: its columns may contain anything."""
+_PIECE = 512
+"""Claims after which a transaction is committed. Each key is in a page of its own, so a commit of all claims
+between two flushes would hold the event loop for 10 ms and more."""
+_COPIED_AFTER = 1_000
+"""Claims after which the changes are copied into the file, as with SQLite's own limit of 1,000 pages."""
+_MOST_CHANGES = 16_000
+"""Pages of changes, 64 MB, after which the event loop waits until the file contains all of them."""
 
 
 class IndexLostError(Exception):
@@ -38,8 +46,8 @@ class KeyIndex:
     If the disk fails or is full, no event is lost: the index begins again in memory, logs that, and the
     next ``claim`` raises ``IndexLostError`` once.
 
-    Keys are 128 bits of a hash and are compared in full. Writes stay in one transaction until
-    ``flush``: after a crash, keys and covered stretch are both as of the last flush.
+    Keys are 128 bits of a hash and are compared in full. After a crash, keys and covered stretch are both as
+    of the same claim, at the latest the last one before ``flush``.
     """
 
     def __init__(
@@ -57,7 +65,9 @@ class KeyIndex:
         self._db = open_index(path) if path is not None else connect("")
         self._shelves: dict[Partition, Shelf] = {}
         self._unsaved: set[Shelf] = set()
-        """Shelves whose covered stretch has moved since the last flush, which writes it once."""
+        """Shelves whose covered stretch has moved since the last commit, which writes it once."""
+        self._uncommitted = self._uncopied = 0
+        """Claims since the last commit, and since changes were last copied into the file."""
         self._lost = False
 
     @property
@@ -91,7 +101,10 @@ class KeyIndex:
             self._lost = False
             raise IndexLostError
         with self._or_in_memory():
-            return self._claim(partition, claims, end, at_ms)
+            firsts = self._claim(partition, claims, end, at_ms)
+            if self._uncommitted >= _PIECE:
+                self._commit()
+            return firsts
 
     def _claim(self, partition: Partition, claims: Sequence[Claim], end: int, at_ms: int) -> list[Claim]:
         shelf = self._shelf(partition)
@@ -102,6 +115,7 @@ class KeyIndex:
         if at_ms - shelf.began_ms > self._window_ms or shelf.keys + len(claims) > self._max_keys:
             shelf.turn(at_ms, claims[0].offset if claims else end)
         firsts = shelf.firsts(claims)
+        self._uncommitted += len(claims)
         shelf.end = max(shelf.end, end)
         self._unsaved.add(shelf)
         return firsts
@@ -162,14 +176,36 @@ class KeyIndex:
     def flush(self) -> None:
         """Commit the transaction, so that the claims outlive this process."""
         try:
-            for shelf in self._unsaved:
-                shelf.save()
-            self._unsaved.clear()
-            if self._db.in_transaction:
-                self._db.commit()
+            self._commit()
         except _DAMAGE as exc:
             self._begin_in_memory(exc)
             self._lost = True
+
+    async def write(self) -> None:
+        """Do that, and let a thread copy the changes into the file if there are many."""
+        self.flush()
+        db, file = self._db, file_of(self._db)
+        if self._uncopied < _COPIED_AFTER or file is None:
+            return
+        self._uncopied = 0
+        try:
+            changes = await asyncio.to_thread(copy_changes, file)
+            if changes >= _MOST_CHANGES and db is self._db:  # all but the last ones are copied
+                self._commit()
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        except _DAMAGE as exc:
+            if db is self._db:
+                self._begin_in_memory(exc)
+                self._lost = True
+
+    def _commit(self) -> None:
+        for shelf in self._unsaved:
+            shelf.save()
+        self._unsaved.clear()
+        if self._db.in_transaction:
+            self._db.commit()
+        self._uncopied += self._uncommitted
+        self._uncommitted = 0
 
     def close(self) -> None:
         """Flush and close the file."""

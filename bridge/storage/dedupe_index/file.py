@@ -1,9 +1,14 @@
-"""Open the file of the dedupe index: replace it if it is damaged, use memory if the disk is full."""
+"""Open the file of the dedupe index: replace it if it is damaged, use memory if the disk is full.
+
+Invariant: SQLite never copies the log of changes (the WAL) into the file by itself, except when it closes the
+file. That takes as long as the disk does, and ``copy_changes`` does it in a thread.
+"""
 
 from __future__ import annotations
 
 import errno
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import structlog
@@ -82,6 +87,7 @@ def connect(path: Path | str) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
         db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         if db.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("quick_check failed")
@@ -95,3 +101,21 @@ def connect(path: Path | str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def file_of(db: sqlite3.Connection) -> Path | None:
+    """Return the absolute path of a database; None if it is in memory or a temporary file."""
+    _, _, name = db.execute("PRAGMA database_list").fetchone()
+    return Path(name) if name else None
+
+
+def copy_changes(path: Path) -> int:
+    """Copy committed changes into the file, and return how many pages of changes there are.
+
+    Call it in a thread: it waits for the disk, and hinders neither readers nor the writer. SQLite writes
+    changes to the beginning of their log again if a transaction begins when all of them are copied.
+    Raises ``sqlite3.Error``.
+    """
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True)) as db:
+        _, changes, _ = db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return int(changes)

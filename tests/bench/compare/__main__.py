@@ -30,6 +30,7 @@ from tests.bench.compare.go_tools import GoMissing, GoReceiver, build
 from tests.bench.compare.judging import Figures, compare_cpu, medians
 from tests.bench.compare.revision import NoSuchRevision, checkout, commit_of
 from tests.bench.compare.runs import Contender, NotProven, Stage
+from tests.bench.interpreter import fastest
 from tests.bench.machine import machine
 from tests.support.bridge_process import ROOT, BridgeFailed
 from tests.support.kafka import RealKafka
@@ -190,11 +191,13 @@ def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
     """Set the stage and measure."""
     began = time.monotonic()
     facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit_of()} | machine()
+    interpreter = fastest()
+    facts["python"] = interpreter.description
     rounds = options.rounds or (ROUNDS_WITH_BASE if options.base else 3)
     skipped: list[str] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hookferry-bench-")))
-        contenders: dict[str, Contender] = {"hookferry": Hookferry()}
+        contenders: dict[str, Contender] = {"hookferry": Hookferry(interpreter)}
         certificates = authority(folder)
         receiver: Receiver = Receiver()
         try:
@@ -207,10 +210,10 @@ def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
         except GoMissing as reason:
             skipped.append(f"the Go peer: {reason}; latencies begin when the producer creates an event")
         if options.base:
-            contenders["base"] = Hookferry(stack.enter_context(checkout(options.base, folder)))
+            contenders["base"] = Hookferry(interpreter, stack.enter_context(checkout(options.base, folder)))
         stack.enter_context(receiver)
         kafka = stack.enter_context(RealKafka())
-        stage = Stage(kafka, receiver, folder, certificates)
+        stage = Stage(kafka, receiver, folder, certificates, interpreter)
         benchmark = Benchmark(stage, contenders, rounds, with_bare=not options.base)
         for cell in wanted:
             progress(f"{cell.label} …")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ import orjson
 from tests.bench.compare.cells import Cell
 from tests.bench.compare.processes import cpu_s, peak_mb
 from tests.bench.compare.records import SCHEMAS
+from tests.bench.interpreter import Interpreter
 from tests.bench.scenarios import SECRET
 from tests.support.bridge_process import ROOT, BridgeProcess, plain_config
 
@@ -107,7 +107,8 @@ class RunningBridge:
 class Hookferry:
     """The bridge with its defaults and a signature; ``root`` is the checkout that it runs from."""
 
-    def __init__(self, root: Path = ROOT) -> None:
+    def __init__(self, interpreter: Interpreter, root: Path = ROOT) -> None:
+        self._interpreter = interpreter
         self._root = root
 
     def start(self, job: Job) -> RunningBridge:
@@ -115,7 +116,7 @@ class Hookferry:
         options = ["--workers", str(job.cell.workers)] if job.cell.workers > 1 else []
         bridge = BridgeProcess(
             self.config(job), job.folder / job.name, options=options, root=self._root,
-            environment={"PYTHONPATH": str(self._root)},
+            python=self._interpreter.program, environment=self._interpreter.environment(self._root),
         )  # fmt: skip
         return RunningBridge(bridge)
 
@@ -155,7 +156,9 @@ class GoPeer:
         return RunningProcess(command, job.folder / f"{job.name}.log")
 
 
-def run_bare(sample: dict[str, Any], url: str, requests: int, cell: Cell, job: Job) -> dict[str, float]:
+def run_bare(
+    interpreter: Interpreter, sample: dict[str, Any], url: str, requests: int, cell: Cell, job: Job
+) -> dict[str, float]:
     """Send requests like the sample with only the transport, as many at a time as order would allow."""
     document = {
         "url": url,
@@ -167,8 +170,8 @@ def run_bare(sample: dict[str, Any], url: str, requests: int, cell: Cell, job: J
         "rate_per_s": cell.rate_per_s,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.bare"], cwd=ROOT, input=orjson.dumps(document),
-        stdout=subprocess.PIPE, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        [interpreter.program, "-m", "tests.bench.bare"], cwd=ROOT, input=orjson.dumps(document),
+        stdout=subprocess.PIPE, check=True, env=os.environ | interpreter.environment(ROOT),
     )  # fmt: skip
     figures: dict[str, float] = orjson.loads(done.stdout)
     return figures

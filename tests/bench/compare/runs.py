@@ -27,6 +27,7 @@ from tests.bench.compare.judging import (
 )
 from tests.bench.compare.processes import cpu_s
 from tests.bench.compare.records import records
+from tests.bench.interpreter import Interpreter
 from tests.support.kafka import RealKafka
 from tests.support.produce import produce, produce_paced
 from tests.support.receiver import Receiver
@@ -49,12 +50,13 @@ class Contender(Protocol):
 
 
 class Stage(NamedTuple):
-    """The broker, the receiver and the folder of all runs."""
+    """The broker, the receiver, the folder of all runs, and the interpreter of the bare loop."""
 
     kafka: RealKafka
     receiver: Receiver
     folder: Path
     authority: TestAuthority | None
+    interpreter: Interpreter
 
     def paths(self, cell: Cell, name: str) -> list[str]:
         """Return the paths of the endpoints."""
@@ -216,7 +218,7 @@ def bare(stage: Stage, cell: Cell, sample: dict[str, object], name: str) -> Figu
     """Send the requests of a cell with a bare loop over Hookferry's transport."""
     job, (path, *_) = stage.job(cell, "", name), stage.paths(cell, name)
     count = min(cell.events, BARE_REQUESTS) if cell.kind == "backlog" else int(cell.rate_per_s * cell.seconds)
-    figures = run_bare(sample, job.urls[0], count, cell, job)
+    figures = run_bare(stage.interpreter, sample, job.urls[0], count, cell, job)
     if cell.kind == "backlog":
         figures["per_s"] = stage.receiver.report(path)["rate_middle"]
     return figures

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bridge.console.query import AttemptQuery
 
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Database
-from bridge.console.views import AttemptQuery
 from bridge.errors import BadCursor
 from tests.support.attempts import BEGAN_S, attempt_at, batch_record
 from tests.support.console_store import TOPIC, store_attempts

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from bridge.console.query import AttemptQuery
 
 from bridge.console.retention import Retention
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Database
 from bridge.console.store.feed import FeedQueries
 from bridge.console.store.open import claim
-from bridge.console.views import AttemptQuery
 from bridge.errors import BadCursor
 from bridge.settings.models.console import ConsoleSettings
 from tests.support.attempts import BEGAN_S, attempt_at, batch_record

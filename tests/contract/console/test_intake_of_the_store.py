@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from bridge.console.query import AttemptQuery
 
 from bridge.console.intakes import AttemptsIntake
 from bridge.console.store.attempts import AttemptQueries
@@ -11,7 +12,6 @@ from bridge.console.store.database import Database, Insert
 from bridge.console.store.endpoint_stats import read_stats
 from bridge.console.store.intake import IntakeState, take_in
 from bridge.console.store.series import KnownSeries
-from bridge.console.views import AttemptQuery
 from bridge.errors import RowsRefused
 from bridge.model import Damage, Partition, Record
 from tests.support.attempts import BEGAN_S, attempt_at, batch_record

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from bridge.console.query import AttemptQuery
+
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Database
 from bridge.console.store.postgres import PostgresDatabase
-from bridge.console.views import AttemptQuery
 from tests.support.attempts import attempt_at, batch_record
 from tests.support.console_store import TOPIC, store_attempts
 

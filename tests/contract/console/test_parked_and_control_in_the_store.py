@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import orjson
 import pytest
+from bridge.console.query import ParkedQuery
 
 from bridge.console.intakes import ControlIntake
 from bridge.console.store.control import ControlQueries, job_row
 from bridge.console.store.database import Database
 from bridge.console.store.parked import ParkedQueries
-from bridge.console.views import ParkedQuery
 from bridge.core import changes, jobs
 from bridge.core.changes import Change
 from bridge.core.jobs import Job, JobKind, JobState

@@ -20,6 +20,7 @@ from bridge.storage.journal_segment import (
     SegmentRow,
     encode_declaration,
     encode_segment,
+    salt_of,
 )
 from bridge.telemetry import events
 
@@ -106,7 +107,7 @@ def test_during_a_commit_entries_count_for_both_offsets_and_after_it_for_the_new
 
 
 def test_a_full_segment_is_followed_by_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_CAPACITY", 10)
+    monkeypatch.setattr(module, "_SEGMENT_BYTES", 250)
     journal = begin_journal(tmp_path)
     cursor = 0
     for offset in range(200, 235):
@@ -123,7 +124,7 @@ def test_a_torn_or_damaged_segment_is_read_up_to_the_damage(tmp_path: Path) -> N
     journal.close()
     (path,) = tmp_path.glob("journal.*")
     data = bytearray(path.read_bytes())
-    declaration = encode_declaration(0, JournaledCursor("crm", P0, BASE))
+    declaration = encode_declaration(0, JournaledCursor("crm", P0, BASE), salt_of(1))
     start = data.index(declaration) + len(declaration)
     data[start + 5 * 20 + 9] ^= 0xFF
     path.write_bytes(data)
@@ -166,7 +167,7 @@ def test_entries_of_partitions_assigned_elsewhere_are_kept_until_these_return(tm
     assert journaled.settled("crm", P1, Committed(5, "")) == set(), "that was committed"
     assert journaled.settled("crm", P1, Committed(7, "")) == set()
     assert Journal(tmp_path).read().settled("crm", P0, BASE) == whole(101), "nor does the next process"
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.iterdir())) == 3, "the current segment, the kept rows and a spare file"
 
 
 def test_entries_of_a_cursor_that_returned_and_was_committed_are_deleted(tmp_path: Path) -> None:
@@ -296,4 +297,42 @@ def test_the_number_of_segments_is_limited(tmp_path: Path, monkeypatch: pytest.M
     journal.record_settled(journal.declare(JournaledCursor("crm", P1, Committed(3, ""))), 5)
     assert Journal(tmp_path).read().settled("crm", P1, Committed(3, "")) == whole(5), "other cursors"
     journal.delete_before(last, ours(CRM_1))
-    assert len([*tmp_path.glob("journal.*")]) == 2, "the kept rows and the current segment"
+    assert len([*tmp_path.glob("journal.*")]) == 3, "the kept rows, the current segment and a spare file"
+
+
+def commit(journal: Journal, base: Committed, offset: int) -> None:
+    """Commit all that settled, and settle one event more."""
+    segment = begin(journal, JournaledCursor("crm", P0, base))
+    journal.record_settled(0, offset)
+    journal.delete_before(segment, ours(CRM_0))
+
+
+def test_a_commit_takes_the_file_of_an_earlier_segment(tmp_path: Path) -> None:
+    journal = begin_journal(tmp_path)
+    commit(journal, Committed(101, ""), 105)
+    files = {path.stat().st_ino for path in tmp_path.iterdir()}
+    for number in range(102, 120):
+        commit(journal, Committed(number, ""), number + 10)
+        assert {path.stat().st_ino for path in tmp_path.iterdir()} == files
+        journaled = Journal(tmp_path).read()
+        assert journaled.settled("crm", P0, Committed(number, "")) == whole(number + 10)
+        assert journaled.settled("crm", P0, Committed(number - 1, "")) == set(), "that was committed"
+    assert len(files) == 2
+    journal.close()
+    (left,) = tmp_path.iterdir()
+    assert left.stat().st_size < 200
+
+
+def test_entries_that_a_power_cut_left_in_a_file_that_is_used_again_do_not_count(tmp_path: Path) -> None:
+    """What the disk has of the file may be the first line of one segment and entries of the one before."""
+    parts = []
+    for number in (1, 2):
+        journal = Journal(tmp_path)
+        begin(journal, JournaledCursor("crm", P0, BASE))
+        journal.record_settled(0, 100 + number)
+        journal.close()
+        parts.append((tmp_path / f"journal.{number}").read_bytes().partition(b"\n"))
+    (tmp_path / "journal.1").unlink()
+    for (head, _, _), (_, _, entries), count in ((*parts, 0), (parts[1], parts[1], 1)):
+        (tmp_path / "journal.2").write_bytes(head + b"\n" + entries)
+        assert len(Journal(tmp_path).read().settled("crm", P0, BASE)) == count

@@ -17,9 +17,11 @@ from tests.bench.compare.contenders import Hookferry, Job
 from tests.bench.compare.processes import TICKS_PER_S, cpu_s, peak_mb
 from tests.bench.compare.records import SCHEMAS, records
 from tests.bench.compare.revision import NoSuchRevision, checkout, commit_of
+from tests.bench.interpreter import Interpreter
 from tests.support.records import record
 
 CELLS = {cell.name: cell for cell in FULL}
+OWN = Interpreter(sys.executable, "3.11", 1.0)
 
 
 @pytest.mark.parametrize("cell", FULL, ids=lambda cell: cell.name)
@@ -29,7 +31,7 @@ def test_the_configuration_of_each_cell_passes_check(cell: Cell, tmp_path: Path)
     urls = [f"http{'s' * cell.tls}://localhost:1/{number}" for number in range(cell.endpoints)]
     job = Job(cell, "127.0.0.1:9092", "topic", "run", urls, authority, tmp_path)
     file = tmp_path / "bridge.yaml"
-    file.write_text(yaml.safe_dump(Hookferry().config(job)))
+    file.write_text(yaml.safe_dump(Hookferry(OWN).config(job)))
     assert check(file, {}) == []
 
 

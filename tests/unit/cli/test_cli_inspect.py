@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.cli import cli
-from bridge.cli.inspect_report import guess_format, report
+from bridge.cli.inspect_decoding import guess_format
+from bridge.cli.inspect_report import report
 from bridge.formats.detect import detect_format
 from bridge.settings.models.sources import SOURCE_MODELS
 from tests.support.damaged_records import damaged

@@ -20,7 +20,7 @@ from bridge.core.switches import Switches
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.formats.resent import AgainDecoder, packed
 from bridge.model import Committed, Damage, Partition, Record, Resend
-from bridge.wiring.backlog import EventCounter
+from bridge.wiring.event_counter import EventCounter
 
 P0 = Partition("orders", 0)
 AGAIN = Partition("g.again", 0)

@@ -24,7 +24,7 @@ def inspect(monkeypatch: pytest.MonkeyPatch, records: list[Record], *more: str) 
     async def read_last(*_: Any) -> list[Record]:
         return records
 
-    monkeypatch.setattr(import_module("bridge.cli.inspect"), "_read_last", read_last)
+    monkeypatch.setattr(import_module("bridge.cli.inspect_records"), "read_last", read_last)
     return CliRunner().invoke(cli, ["inspect", "--topic", "orders", "--brokers", "nowhere:1", *more])
 
 

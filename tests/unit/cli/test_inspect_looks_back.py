@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.cli.inspect import _last_of
+from bridge.cli.inspect_records import _last_of
 from bridge.model import Record
 from tests.support.fakes import P0, Log
 

@@ -28,7 +28,7 @@ def test_inspect_lists_a_record_that_cannot_be_read_and_shows_the_others(
     async def read_last(*_: Any) -> list[Record]:
         return records
 
-    monkeypatch.setattr(import_module("bridge.cli.inspect"), "_read_last", read_last)
+    monkeypatch.setattr(import_module("bridge.cli.inspect_records"), "read_last", read_last)
     result = CliRunner().invoke(cli, ["inspect", "--topic", "orders", "--brokers", "nowhere:1"])
     assert result.exit_code == exits, result.output
     assert "orders-0@1: cannot be read: a wrong length; write it again" in result.output

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from bridge.console.query import AttemptQuery
 
 from bridge.console import actions as actions_module
 from bridge.console.actions import StoreActions
-from bridge.console.ports import Who
+from bridge.console.ports import Done, Who
 from bridge.console.store.control import ControlQueries
 from bridge.console.store.sqlite import SqliteDatabase
-from bridge.console.views import AttemptQuery, Done
 from bridge.errors import ActionRefused, KafkaUnavailable
 from bridge.model import Partition, Record
 from bridge.settings import Settings

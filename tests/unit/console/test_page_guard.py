@@ -11,10 +11,10 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.console.actor import Actor
 from bridge.console.pages.app import pages
+from bridge.console.pages.page_request import local_path
 from bridge.console.pages.sessions import IDLE_S, LONGEST_S, Sessions
-from bridge.console.pages.shell import local_path
-from bridge.console.views import Actor
 from bridge.errors import ActionRefused, BadCursor, CommitError, KafkaUnavailable, StoreUnavailable
 from bridge.telemetry import events
 from tests.support.console_fake import MARKUP, NOW_S, FakeConsole

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.console.event_views import AttemptDetail
 from bridge.console.pages import words
 from bridge.console.pages.bodies import curl, pretty
 from bridge.console.pages.rendering import spark
-from bridge.console.views import AttemptDetail, Point
+from bridge.console.state_views import Point
 from tests.support.console_fake import FakeConsole
 
 NOW_S = 1_782_734_400.0  # 2026-06-29T12:00:00Z

@@ -182,3 +182,37 @@ async def test_cursors_that_have_read_all_are_not_looked_at_again_until_one_come
     await until(lambda: process.checkpoints.unsettled("crm"))
     assert backlogs.of("crm").waiting == 1, "since the last look"
     await process.crash()
+
+
+@simulated
+async def test_what_the_main_reader_passes_counts_at_once_although_nothing_waits() -> None:
+    """As when other endpoints use up the memory: the cursor is full, and holds no event."""
+    world = World({"crm": Plan(), "erp": Plan()})
+    world.log.add("e0")
+    process = Process(world).start()
+    await until(lambda: world.offsets.at("crm") == world.offsets.at("erp") == 1)
+    backlogs = backlogs_of(process)
+    await backlogs.look()
+    process.checkpoints.cursors[P0]["crm"].full = True
+    for number in range(1, 5):
+        world.log.add(f"e{number}")
+    await until(lambda: world.offsets.at("erp") == 5)
+    assert backlogs.of("crm") == (0, 4, 4, 0), "without another look"
+    assert backlogs.of("erp") == (0, 0, 0, 0)
+    await backlogs.look()
+    assert backlogs.of("crm").unread == 4
+    await process.crash()
+
+
+@simulated
+async def test_what_an_endpoint_that_leaves_does_not_take_any_more_counts_at_once() -> None:
+    world = World({"crm": Plan(), "erp": Plan()})
+    process = Process(world).start()
+    await until(lambda: P0 in process.checkpoints.cursors)
+    backlogs = backlogs_of(process)
+    await backlogs.look()
+    process.pipeline.let_go("crm")
+    world.log.add("e0")
+    await until(lambda: world.offsets.at("erp") == 1)
+    assert backlogs.of("crm").unread == 1
+    await process.crash()

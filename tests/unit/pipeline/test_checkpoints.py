@@ -13,7 +13,8 @@ from bridge.core.cursor import Cursor
 from bridge.core.memory_budget import MemoryBudget
 from bridge.errors import CommitError
 from bridge.model import Committed, Partition
-from bridge.pipeline.checkpoints import REFRESH_S, Checkpoints
+from bridge.pipeline.checkpoints import Checkpoints
+from bridge.pipeline.commits import REFRESH_S, Commits
 from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.new_endpoints import NewEndpoints
@@ -70,9 +71,10 @@ class Stage:
         journal, control = FakeJournal(), FakeControl().open()
         starts = starts or {"crm": "earliest"}
         policies = {name: CursorPolicy(start, window, window_bytes) for name, start in starts.items()}
-        self.checkpoints = Checkpoints(
+        self.checkpoints = Checkpoints(policies, journal)  # type: ignore[arg-type]
+        self.commits = Commits(
             "g",
-            policies,
+            self.checkpoints,
             offsets=self.offsets,
             fence=self,
             flush=self._flush,
@@ -119,7 +121,7 @@ class Stage:
 async def test_a_commit_writes_the_history_then_passes_the_fence_then_commits_the_cursors() -> None:
     stage = Stage(crm="earliest", erp="latest")
     await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.done == ["flush", "fence", "g.crm", "g.erp"]
 
 
@@ -128,10 +130,10 @@ async def test_a_process_that_is_no_longer_a_member_commits_no_cursor() -> None:
     await stage.load()
     stage.member.lost_place = True
     with pytest.raises(CommitError):
-        await stage.checkpoints.commit()
+        await stage.commits.commit()
     assert stage.offsets.committed == {}
     stage.member.lost_place = False
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.offsets.at("crm") == 10
 
 
@@ -141,14 +143,14 @@ async def test_a_process_that_was_stopped_after_its_fence_commits_no_cursor() ->
     await stage.load()
     stage.lease = False
     with pytest.raises(CommitError):
-        await stage.checkpoints.commit()
+        await stage.commits.commit()
     assert stage.done == ["flush", "fence"]
 
 
 async def test_what_settles_while_the_history_is_written_is_committed_with_the_next_commit() -> None:
     stage = Stage()
     cursors = await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     cursor = cursors["crm"]
     cursor.open(10, 1)
     cursor.open(11, 1)
@@ -160,9 +162,9 @@ async def test_what_settles_while_the_history_is_written_is_committed_with_the_n
             cursor.settle(10, 1)
 
     stage.at_flush = settle_meanwhile
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.offsets.at("crm") == 10, "it settled after the history was flushed"
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.offsets.at("crm") == 12
 
 
@@ -176,7 +178,7 @@ async def test_the_first_cursor_is_committed_although_nothing_moved() -> None:
     """An endpoint that starts at the latest record must keep its position through a restart."""
     stage = Stage(new="latest")
     await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.offsets.committed == {("g.new", P0): Committed(50, "")}
 
 
@@ -184,9 +186,9 @@ async def test_an_unchanged_cursor_is_not_committed_again_but_the_history_is_wri
     """Failed attempts change no cursor. Their rows must not wait in memory until one changes."""
     stage = Stage()
     await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     stage.done.clear()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.done == ["flush"]
 
 
@@ -196,7 +198,7 @@ async def test_what_settles_before_the_first_commit_of_an_assignment_is_journale
     """A side reader may feed a new cursor while that commit still waits for the broker."""
     stage = Stage(crm="earliest", erp="earliest")
     await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     cursors = await stage.load()
     cursors["crm"].open(10, 1)
     cursors["crm"].advance(11)
@@ -209,7 +211,7 @@ async def committed_after(stage: Stage, hours: float) -> list[str]:
     """Commit as on the beat, after so many more hours in which nothing moved; the groups committed."""
     stage.clock.now_s += hours * 3600
     stage.done.clear()
-    await stage.checkpoints.try_commit()
+    await stage.commits.try_commit()
     return [step for step in stage.done if step.startswith("g.")]
 
 
@@ -217,7 +219,7 @@ async def test_every_cursor_is_committed_again_each_hour_even_if_nothing_moved()
     """Kafka deletes the offsets of a group without members some time after their last commit."""
     stage = Stage(crm="earliest", erp="latest")
     await stage.load({P0: (0, 9), P1: (0, 9)})
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert REFRESH_S == 3600
     assert await committed_after(stage, 0.99) == []
     stage.offsets.committed.clear()
@@ -230,7 +232,7 @@ async def test_every_cursor_is_committed_again_each_hour_even_if_nothing_moved()
 async def test_an_hourly_commit_that_was_refused_is_tried_again_with_the_next_one() -> None:
     stage = Stage(crm="earliest", erp="latest")
     await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     stage.offsets.trouble.extend([None, "refused"])
     assert await committed_after(stage, 1) == ["g.crm"]
     assert await committed_after(stage, 0) == ["g.erp"], "not an hour later"
@@ -240,10 +242,10 @@ async def test_an_hourly_commit_that_was_refused_is_tried_again_with_the_next_on
 async def test_only_the_cursor_that_moved_is_committed() -> None:
     stage = Stage(crm="earliest", erp="earliest")
     cursors = await stage.load()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     stage.done.clear()
     cursors["erp"].advance(20)
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.done == ["flush", "fence", "g.erp"]
     assert stage.member.fenced[-1] == {P0: 10}
 
@@ -253,10 +255,10 @@ async def test_a_cursor_that_was_refused_is_committed_with_the_next_commit() -> 
     await stage.load()
     stage.offsets.trouble.extend([None, "refused"])
     with pytest.raises(CommitError):
-        await stage.checkpoints.commit()
+        await stage.commits.commit()
     assert (stage.offsets.at("crm"), stage.offsets.at("erp")) == (10, None)
     stage.done.clear()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert (stage.offsets.at("crm"), stage.offsets.at("erp")) == (10, 10)
     assert "g.crm" not in stage.done
 
@@ -265,10 +267,10 @@ async def test_a_cursor_that_a_missing_right_refuses_is_tried_again_and_fails_no
     stage = Stage(crm="earliest", erp="earliest")
     await stage.load()
     stage.offsets.refused = {P0}
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.offsets.at("crm") is None
     stage.offsets.refused = set()
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert (stage.offsets.at("crm"), stage.offsets.at("erp")) == (10, 10)
 
 
@@ -280,8 +282,8 @@ async def test_what_settled_out_of_order_is_not_needed_again_after_a_restart() -
     cursor.advance(14)
     cursor.settle(11, 1)
     cursor.settle(13, 1)
-    await stage.checkpoints.commit()
-    stage.checkpoints.clear()
+    await stage.commits.commit()
+    stage.commits.end()
     assert not cursor.live
     again = (await stage.load())["crm"]
     assert [offset for offset in range(10, 16) if again.needs(offset)] == [10, 12, 14, 15]
@@ -336,7 +338,7 @@ async def test_a_failing_commit_is_counted_each_time_and_logged_once() -> None:
     stage.offsets.trouble.extend(["refused", "refused"])
     with capture_logs() as logs:
         for _ in range(3):
-            await stage.checkpoints.try_commit()
+            await stage.commits.try_commit()
     assert [line["event"] for line in logs] == [events.COMMIT_FAILED, events.CURSORS_COMMITTED]
     counts = {name: stage.metrics.commits.labels(name).value for name in ("failed", "done")}
     assert counts == {"failed": 2, "done": 1}
@@ -360,13 +362,13 @@ async def test_a_map_that_does_not_fit_makes_the_cursor_full_until_it_does() -> 
     cursor.advance(100_000)
     for offset in some:
         cursor.settle(offset, 1)
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert cursor.full
     assert len(stage.offsets.map_of("crm")) <= completion_map.LIMIT_BYTES
     assert not stage.checkpoints.room.is_set()
     for offset in set(range(100_000)) - set(some):
         cursor.settle(offset, 1)
-    await stage.checkpoints.commit()
+    await stage.commits.commit()
     assert stage.checkpoints.room.is_set(), "the reader is woken"
     assert not stage.checkpoints.room_behind["crm"].is_set(), "the cursor is attached to the main reader"
     assert not cursor.full
@@ -388,6 +390,6 @@ async def test_a_cursor_of_an_assignment_that_ended_settles_nothing_more() -> No
     stage = Stage()
     cursor = (await stage.load())["crm"]
     cursor.open(10, 1)
-    stage.checkpoints.clear()
+    stage.commits.end()
     stage.checkpoints.settle(cursor, 10, 1)
     assert cursor.unsettled == 1

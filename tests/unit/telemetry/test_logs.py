@@ -112,8 +112,9 @@ def test_warnings_of_libraries_are_written_in_the_same_format() -> None:
 
 
 def write_together(*facts: dict[str, Any]) -> None:
-    lines = logs.Lines("x.done", endpoint="crm")
-    lines.write((1_700_000_000.25 + number, fields) for number, fields in enumerate(facts))
+    lines = logs.Lines("x.done", tuple(facts[0]), endpoint="crm")
+    instants = [1_700_000_000.25 + number for number in range(len(facts))]
+    lines.write(instants, zip(*map(dict.values, facts), strict=True))
 
 
 def test_lines_written_together_look_as_if_each_was_written_alone() -> None:
@@ -215,5 +216,5 @@ def test_every_line_of_a_worker_has_its_number(monkeypatch: pytest.MonkeyPatch) 
     logs.set_up("info", "json", out)
     structlog.get_logger().info("one.logged", worker="another")
     logging.getLogger("aiokafka").warning("from a library")
-    logs.Lines("delivery.attempted", endpoint="crm").write([(0.0, {"status": 200})])
+    logs.Lines("delivery.attempted", ("status",), endpoint="crm").write([0.0], [[200]])
     assert [json.loads(line)["worker"] for line in out.text.splitlines()] == [2, 2, 2]

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from bridge.console.actor import Actor
+
 from bridge.console.access import Logins
 from bridge.console.console import Console
 from bridge.console.oidc import OidcProvider
@@ -14,7 +16,6 @@ from bridge.console.oidc_login import OidcLogin
 from bridge.console.retention import Retention
 from bridge.console.store import open as opening
 from bridge.console.store.postgres import PostgresDatabase
-from bridge.console.views import Actor
 from bridge.core.web_access import WebAccess
 from bridge.wiring import oidc as oidc_wiring
 from tests.support.parts import part

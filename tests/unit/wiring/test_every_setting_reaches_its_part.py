@@ -94,7 +94,7 @@ READS: dict[str, tuple[Any, Read]] = {
             again_topic(b.settings),
             control_topic(b.settings.group),
             b.history._topic,
-            b.path.checkpoints._group,
+            b.path.commits._group,
             part(b.path.pipeline, CursorLoader)._group,
             b.new_endpoints._group,
         ),
