@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -112,34 +112,39 @@ class EndpointDispatcher(DispatcherView):
         self._queue.retry_now()
 
     def enqueue(
-        self, event: Event, cursor: EndpointCursor, fault: DecodeError | FilterError | None = None
+        self, events: Iterable[Event], cursor: EndpointCursor, fault: DecodeError | FilterError | None = None
     ) -> None:
-        """Open an event at its cursor and add it to its lane, with the attempts of earlier processes.
+        """Open events at their cursor and add each to its lane, with the attempts of earlier processes.
 
-        ``fault``: why it is unknown whether the endpoint selects the event; it is parked in its turn.
+        They follow each other in the log. ``fault``: why it is unknown whether the endpoint selects them;
+        they are parked in their turn.
         """
-        _, offset, _, key, value, headers, _ = event.record
-        part = event.index
-        size_bytes = len(value or b"") + len(key or b"")
-        if headers:
-            size_bytes = event.record.size_bytes
-        if part:  # an item of a bulk record keeps a copy of its bytes
-            size_bytes *= 2
-        cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
-        counted = event.first or event
-        counted.holders = (before := counted.holders) + 1
-        self._budget.free -= DELIVERY_BYTES if before else DELIVERY_BYTES + cost_bytes
-        cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, offset, size_bytes, part, 0, cost_bytes)
-        if fault is not None:
-            delivery.fault = fault
-        if cursor.failures and (failed := cursor.failures.get((offset, part))) is not None:
-            delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
-            delivery.park_cause = refused_before(failed)
-            delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
-        queue = self._queue
-        if queue.push(event.lane, delivery) and (queue.sleepers or queue.vacancies):
-            queue.wake()
+        queue, failures = self._queue, cursor.failures
+        sizes: list[tuple[int, int]] = []
+        used_bytes = ready = 0
+        for event in events:
+            _, offset, _, key, value, headers, _ = event.record
+            part = event.index
+            size_bytes = event.record.size_bytes if headers else len(value or b"") + len(key or b"")
+            if part:  # an item of a bulk record keeps a copy of its bytes
+                size_bytes *= 2
+            cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
+            counted = event.first or event
+            before = counted.holders
+            counted.holders = before + 1
+            used_bytes += DELIVERY_BYTES if before else DELIVERY_BYTES + cost_bytes
+            sizes.append((offset, size_bytes))
+            delivery = Delivery(event, cursor, offset, size_bytes, part, 0, cost_bytes)
+            if fault is not None:
+                delivery.fault = fault
+            if failures and (failed := failures.get((offset, part))) is not None:
+                delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
+                delivery.park_cause = refused_before(failed)
+                delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
+            ready += queue.push(event.lane, delivery)
+        self._budget.free -= used_bytes
+        cursor.open_all(sizes)
+        queue.wake_for(ready)
 
     def enqueue_mark(self, mark: RedriveMark, record: Record, cursor: EndpointCursor) -> None:
         """Open the end of a redrive at its cursor and add it to the lane that it may release."""

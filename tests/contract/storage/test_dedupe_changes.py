@@ -76,13 +76,14 @@ async def test_a_thread_copies_what_was_claimed_into_the_file(
 async def test_the_log_of_changes_does_not_grow_while_claims_come_all_the_time(
     index: KeyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transaction begins before the thread has copied those before, so SQLite alone would always append."""
+    """A transaction begins before the thread has copied the others. SQLite alone would always append."""
     monkeypatch.setattr(module, "_MOST_CHANGES", 500)
     offset, sizes = 0, []
 
     def copy(path: Path) -> int:
+        claim(index, offset, offset + 100)
         copied = copy_changes(path)
-        claim(index, offset, offset + 600)  # committed meanwhile
+        claim(index, offset + 100, offset + 700)
         return copied
 
     monkeypatch.setattr(module, "copy_changes", copy)
@@ -90,8 +91,7 @@ async def test_the_log_of_changes_does_not_grow_while_claims_come_all_the_time(
         claim(index, offset, offset + 600)
         offset += 600
         await index.write()
-        offset += 600
-        claim(index, offset, offset + 1)
+        offset += 700
         sizes.append((tmp_path / "dedupe.sqlite-wal").stat().st_size)
     assert max(sizes) < 2500 * 4096, sizes
 
