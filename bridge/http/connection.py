@@ -31,6 +31,9 @@ class Owner(Protocol):
     def freed(self, connection: Connection) -> None:
         """Called when the answer is complete and the connection can send another request."""
 
+    def leaves(self, connection: Connection) -> None:
+        """Called when a request is to be written: call ``write`` before the next turn of the loop ends."""
+
     def retired(self, connection: Connection) -> None:
         """Called once, when the connection accepts no more requests."""
 
@@ -60,7 +63,6 @@ class Connection(asyncio.Protocol):
         "_idle_s",
         "_keep",
         "_limits",
-        "_loop",
         "_owner",
         "_parser",
         "_received_bytes",
@@ -68,7 +70,9 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_timer_at",
         "_transport",
+        "_unsent",
         "deadline_at",
+        "loop",
         "origin",
         "retired",
     )
@@ -79,7 +83,7 @@ class Connection(asyncio.Protocol):
         """``heads``: of answers to connections with the same limits."""
         self.origin = origin  # for messages: scheme, host and port
         self.retired = False
-        self._loop = loop
+        self.loop = loop
         self._limits = limits
         self._idle_s = limits.idle_s
         self._heads = heads
@@ -87,6 +91,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._future: asyncio.Future[Response] | None = None
+        self._unsent = b""
+        """The request in flight until it is written."""
         self.deadline_at = loop.time() + self._idle_s
         """When the request in flight fails, or a free connection is no longer used: many receivers close one
         after 5 s."""
@@ -113,23 +119,31 @@ class Connection(asyncio.Protocol):
         if self.retired:
             raise TransportError(TransportFault.READ, f"{self.origin} closed the connection immediately")
         self._owner = owner
-        self._arm(self._loop.time() + self._idle_s)
+        self._arm(self.loop.time() + self._idle_s)
 
     def start(self, data: bytes, deadline_at: float, expects_body: bool) -> asyncio.Future[Response]:
-        """Write a request. The future gets its answer or a ``TransportError`` by the deadline."""
-        transport = self._transport
+        """Have a request written. The future gets its answer or a ``TransportError`` by the deadline."""
+        owner = self._owner
         assert self._future is None  # the pool hands out free connections only
-        assert transport is not None
-        future = self._future = self._loop.create_future()
+        assert owner is not None
+        future = self._future = self.loop.create_future()
         self.deadline_at = deadline_at
         self._expects_body = expects_body
         if deadline_at < self._timer_at:
             self._arm(deadline_at)
+        self._unsent = data
+        owner.leaves(self)
+        return future
+
+    def write(self) -> None:
+        """Write the request that ``start`` took, unless it has ended meanwhile."""
+        data, self._unsent = self._unsent, b""
+        if self.retired or self._transport is None:
+            return
         try:
-            transport.write(data)
+            self._transport.write(data)
         except RuntimeError as exc:  # uvloop 0.23: the socket was reset, connection_lost comes later
             self.fail(TransportFault.READ, f"{self.origin} closed the connection ({exc})")
-        return future
 
     def abandon(self, future: asyncio.Future[Response]) -> None:
         """Retire because the caller of ``start`` was cancelled: its answer would have no reader."""
@@ -169,6 +183,9 @@ class Connection(asyncio.Protocol):
         future, known = self._future, None
         if future is None or future.done():
             self.retire()
+            return
+        if self._unsent:
+            self.fail(TransportFault.READ, f"{self.origin} sent bytes before the request")
             return
         heads = self._heads
         if self._expects_body and not self._received_bytes and not heads.pause:
@@ -282,7 +299,7 @@ class Connection(asyncio.Protocol):
         self._future = None
         # After an early answer the rest of the request is still buffered: the connection is not reusable.
         if keep and not transport.get_write_buffer_size():
-            self.deadline_at = self._loop.time() + self._idle_s
+            self.deadline_at = self.loop.time() + self._idle_s
             owner.freed(self)
         else:
             self.retire()
@@ -311,10 +328,10 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._timer_at = at
-        self._timer = self._loop.call_at(at, self._timer_fired)
+        self._timer = self.loop.call_at(at, self._timer_fired)
 
     def _timer_fired(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         if now < self.deadline_at:
             # At most idle_s ahead, or a connection freed earlier would stay idle for too long.
             self._arm(min(self.deadline_at, now + self._idle_s))

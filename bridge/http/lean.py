@@ -84,7 +84,7 @@ class LeanTransport:
         proxy: Proxy | None = None,
         source_address: str | None = None,
     ) -> None:
-        """``may_write`` is called again after a wait for a connection, during which it may become False."""
+        """``may_write`` is called again after a wait for a connection, and before requests are written."""
         self._may_write = may_write
         self._proxy = proxy
         self._dialer = Dialer(egress, tls, connect_timeout_s, proxy, source_address)
@@ -96,6 +96,8 @@ class LeanTransport:
         """The route of the request before: mostly that of the next one."""
         self._origins: dict[tuple[str, str, int], _Origin] = {}
         self._waiting: deque[_Waiter] = deque()
+        self._leaving: list[Connection] = []
+        """The connections whose requests are written at the end of this turn of the loop."""
         self._joined: dict[Connection, _Origin] = {}
         self._open = 0
         self._closed = False
@@ -161,6 +163,24 @@ class LeanTransport:
             waiter.future.set_result(connection)
         else:
             connection.retire()  # the first waiter may then open a new one
+
+    def leaves(self, connection: Connection) -> None:
+        """Write the request at the end of this turn of the loop, with all others of the turn.
+
+        A receiver on the same machine would otherwise interrupt the turn after each of them.
+        """
+        self._leaving.append(connection)
+        if len(self._leaving) == 1:
+            connection.loop.call_soon(self._write_all)
+
+    def _write_all(self) -> None:
+        leaving, self._leaving = self._leaving, []
+        if self._may_write():
+            for connection in leaving:
+                connection.write()
+        else:
+            for connection in leaving:
+                connection.fail(TransportFault.WITHHELD, "this process was suspended before it sent it")
 
     def retired(self, connection: Connection) -> None:
         """Let the first waiter open a connection in place of this one."""

@@ -66,6 +66,10 @@ class Pool:
         """Count."""
         self.freed_times += 1
 
+    def leaves(self, connection: Connection) -> None:
+        """Write at once."""
+        connection.write()
+
     def retired(self, connection: Connection) -> None:
         """Do nothing."""
 
