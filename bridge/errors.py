@@ -185,6 +185,10 @@ class RecordTooLarge(BrokerError):
     """The topic does not accept a record of this size before an operator raises its limit."""
 
 
+class RequestUnknown(BrokerError):
+    """The broker has no version of a request that this release can send: it is too old, or too new."""
+
+
 class ClientFailed(BrokerError):
     """A client raised an exception that is not one of its own: it is replaced, and the call repeated."""
 

@@ -7,12 +7,12 @@ has drained.
 from __future__ import annotations
 
 import asyncio
-import gc
 from dataclasses import dataclass
 
 import structlog
 
 from bridge import __version__
+from bridge.app.garbage import keep_what_is_built
 from bridge.app.in_force import InForce
 from bridge.app.observers import Observers
 from bridge.app.reloading import Reloads
@@ -34,9 +34,6 @@ from bridge.telemetry import events
 from bridge.wiring.kafka import again_topic
 
 _log = structlog.get_logger()
-_GC_THRESHOLD = 20_000
-"""Objects between two garbage collections. While events wait, almost all that is scanned is in use: with
-5,000, a collection took two thirds of the time, and all of them together twice as much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +58,7 @@ class Carrying:
     async def run(self) -> None:
         """Run all tasks until stopped. The workers outlive the reader, so that it can drain."""
         path = self.in_force.path
-        gc.collect()
-        gc.freeze()  # these objects live until the end: the collector need not scan them
-        gc.set_threshold(_GC_THRESHOLD)
+        keep_what_is_built()
         _log.info(
             events.BRIDGE_STARTED,
             version=__version__,

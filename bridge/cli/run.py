@@ -100,6 +100,9 @@ def _beside(console: bool, path: Path) -> AbstractAsyncContextManager[object]:
 
 
 def _deliver(path: Path, console: bool, as_worker: str | None) -> None:
+    from bridge.app.garbage import collect_seldom
+
+    collect_seldom()
     import os
 
     import uvloop

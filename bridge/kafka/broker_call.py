@@ -18,7 +18,7 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
-from bridge.errors import BrokerError, ClientFailed, HookferryError, RecordTooLarge
+from bridge.errors import BrokerError, ClientFailed, HookferryError, RecordTooLarge, RequestUnknown
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
 
@@ -45,8 +45,9 @@ async def broker_call(
     """Run a request to the broker; raise ``BrokerError`` if it fails or exceeds ``timeout_s``.
 
     ``action`` completes the sentence "cannot …". Raises ``RecordTooLarge`` for a record that does not
-    fit, and ``ClientFailed`` for any exception that the client should not raise. Only calls of a client
-    belong in here: an error of our own would be taken for the client's.
+    fit, ``RequestUnknown`` if the broker has no version of the request, and ``ClientFailed`` for any
+    exception that the client should not raise. Only calls of a client belong in here: an error of our own
+    would be taken for the client's.
     """
     try:
         async with asyncio.timeout(timeout_s):
@@ -56,7 +57,7 @@ async def broker_call(
     except InvalidSessionTimeoutError as exc:
         raise BrokerError(action, describe(exc), REFUSED_SESSION) from exc
     except NotImplementedError as exc:  # aiokafka, for a request of which the broker has no usable version
-        raise BrokerError(action, "the broker has no version of this request", NEWER_BROKER) from exc
+        raise RequestUnknown(action, "the broker has no version of this request", NEWER_BROKER) from exc
     except FOREIGN_ERRORS as exc:
         raise BrokerError(action, describe(exc, timeout_s), remedy) from exc
     except HookferryError:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
 import structlog
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.errors import (
     GroupCoordinatorNotAvailableError,
     GroupIdNotFound,
@@ -24,9 +25,11 @@ from aiokafka.errors import (
 )
 from aiokafka.protocol.admin import DeleteGroupsRequest, ListGroupsRequest
 
-from bridge.errors import BrokerError, ClientFailed, CommitError
+from bridge.errors import BrokerError, ClientFailed, CommitError, RequestUnknown
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
+from bridge.kafka.coordinators import Coordinators
+from bridge.kafka.many_groups_codec import FetchedTopics, OffsetsRequest
 from bridge.kafka.offset_codec import LeanOffsetCommit, LeanOffsetFetch
 from bridge.kafka.replaceable_client import ReplaceableClient
 from bridge.model import Committed, Partition
@@ -40,6 +43,7 @@ _TIMEOUT_S = 5.0
 _NEW_CLUSTER_S = 30.0
 """How long a cluster may take to create its offsets topic, which the first request for a group begins."""
 _RETRY_S = 0.3
+_T = TypeVar("_T")
 _NO_COORDINATOR = (
     GroupCoordinatorNotAvailableError,
     GroupLoadInProgressError,
@@ -61,7 +65,7 @@ class OffsetStore:
         )
         self._servers = ", ".join(options.bootstrap_servers)
         self._may_commit = may_commit
-        self._coordinators: dict[str, int] = {}
+        self._coordinators = Coordinators()
         self._refused_lines = Throttle()
         self._answered = False
         self._awaited_since: float | None = None
@@ -81,16 +85,29 @@ class OffsetStore:
         With None, return those of all partitions. Until the first answer, a cluster that has no
         coordinator yet is waited for, up to 30 s: it is new and creates its offsets topic.
         """
+        return await self._patiently(lambda: self._fetch(group, partitions))
+
+    async def fetch_all(
+        self, groups: Sequence[str], partitions: Collection[Partition] | None
+    ) -> dict[str, dict[Partition, Committed]]:
+        """Return what ``fetch`` does, of several groups: in one request for each of their coordinators.
+
+        A broker before 3.0 gets a request per group. Raises ``CommitError`` if that of any group fails.
+        """
+        return await self._patiently(lambda: self._fetch_all(groups, partitions))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """Ask, and again while the cluster is new. Raises ``CommitError``."""
         while True:
             try:
-                committed = await self._fetch(group, partitions)
+                answer = await ask()
             except CommitError as exc:
                 if not self._may_wait(exc):
                     raise
                 await asyncio.sleep(_RETRY_S)
             else:
                 self._answered = True
-                return committed
+                return answer
 
     def _may_wait(self, exc: CommitError) -> bool:
         """Return True if the request failed because the cluster is new; log that once."""
@@ -109,15 +126,46 @@ class OffsetStore:
     async def _fetch(
         self, group: str, partitions: Collection[Partition] | None
     ) -> dict[Partition, Committed]:
-        rows = None if partitions is None else {partition: (partition.number,) for partition in partitions}
-        request = LeanOffsetFetch(group, None if rows is None else _by_topic(rows))
-        response = await self._send(group, request)
+        response = await self._send(group, LeanOffsetFetch(group, _numbers_by_topic(partitions)))
         # Since version 2, an error of the whole group, as while its coordinator loads it: no topic is there.
-        self._raise_for_code(group, getattr(response, "error_code", 0))
+        return self._committed(group, response.topics or [], getattr(response, "error_code", 0))
+
+    async def _fetch_all(
+        self, groups: Sequence[str], partitions: Collection[Partition] | None
+    ) -> dict[str, dict[Partition, Committed]]:
+        try:
+            return await self._fetch_together(groups, partitions)
+        except CommitError as exc:
+            if not isinstance(exc.__cause__, RequestUnknown):
+                raise
+        fetched = await asyncio.gather(*(self._fetch(group, partitions) for group in groups))
+        return dict(zip(groups, fetched, strict=True))
+
+    async def _fetch_together(
+        self, groups: Sequence[str], partitions: Collection[Partition] | None
+    ) -> dict[str, dict[Partition, Committed]]:
+        """Fetch with one request per coordinator. Raises ``CommitError``, from ``RequestUnknown`` as well."""
+        numbers, committed = _numbers_by_topic(partitions), dict[str, dict[Partition, Committed]]()
+        async with self._requests(groups) as client:
+            by_node = await self._coordinators.of_all(client, groups)
+            responses = [
+                await client.send(node, OffsetsRequest(of_node, numbers), group=ConnectionGroup.COORDINATION)
+                for node, of_node in by_node.items()
+            ]
+        found = {group: answer for response in responses for group, answer in response.groups.items()}
+        for group in groups:
+            if group not in found:
+                raise CommitError(f"group {group!r}: the broker's answer does not contain it")
+            committed[group] = self._committed(group, *found[group])
+        return committed
+
+    def _committed(self, group: str, topics: FetchedTopics, code: int) -> dict[Partition, Committed]:
+        """Return the offsets in a response. Raises ``CommitError`` for an error of the group or a row."""
+        self._raise_for_code(group, code)
         committed = {}
-        for topic, answers in response.topics or ():  # null: librdkafka's mock cluster, for all partitions
-            for number, offset, metadata, code in answers:
-                self._raise_for_code(group, code)
+        for topic, answers in topics:  # null: librdkafka's mock cluster, for all partitions
+            for number, offset, metadata, row_code in answers:
+                self._raise_for_code(group, row_code)
                 if offset >= 0:
                     committed[Partition(topic, number)] = Committed(offset, metadata or "")
         return committed
@@ -185,30 +233,31 @@ class OffsetStore:
         may_send: Callable[[], bool] = lambda: True,
     ) -> Any:
         """Send a request to the coordinator of a group. Raises ``CommitError``."""
+        async with self._requests((group,)) as client:
+            node = await self._coordinators.of(client, group)
+            await client.ready(node, group=ConnectionGroup.COORDINATION)
+            if not may_send():
+                raise CommitError(f"group {group!r}: this process was suspended for too long to commit")
+            return await client.send(node, request, group=ConnectionGroup.COORDINATION)
+
+    @asynccontextmanager
+    async def _requests(self, groups: Sequence[str]) -> AsyncIterator[AIOKafkaClient]:
+        """Make requests about these groups in the body. Raises ``CommitError`` for whatever fails in it."""
+        more = f" and {len(groups) - 1} more" if len(groups) > 1 else ""
+        subject = f"group {groups[0]!r}{more}"
         try:
-            async with broker_call(f"use the offsets of group {group!r}", timeout_s=_TIMEOUT_S):
-                client = await self._client.working()
-                node = await self._coordinator(client, group)
-                await client.ready(node, group=ConnectionGroup.COORDINATION)
-                if not may_send():
-                    raise CommitError(f"group {group!r}: this process was suspended for too long to commit")
-                return await client.send(node, request, group=ConnectionGroup.COORDINATION)
+            async with broker_call(f"use the offsets of {subject}", timeout_s=_TIMEOUT_S):
+                yield await self._client.working()
         except BrokerError as exc:
-            self._coordinators.pop(group, None)
+            self._coordinators.forget(groups)
             if isinstance(exc, ClientFailed):
                 self._client.discard(exc.cause)
-            raise CommitError(f"group {group!r}: {exc.cause}") from exc
-
-    async def _coordinator(self, client: AIOKafkaClient, group: str) -> int:
-        if group not in self._coordinators:
-            node: int = await client.coordinator_lookup(CoordinationType.GROUP, group)
-            self._coordinators[group] = node
-        return self._coordinators[group]
+            raise CommitError(f"{subject}: {exc.cause}") from exc
 
     def _raise_for_code(self, group: str, code: int) -> None:
         """Raise ``CommitError`` for a code other than 0; the coordinator may have moved."""
         if code:
-            self._coordinators.pop(group, None)
+            self._coordinators.forget((group,))
             error = for_code(code)
             raise CommitError(f"group {group!r}: {error.__name__} (error {code})") from error()
 
@@ -218,3 +267,9 @@ def _by_topic(rows: Mapping[Partition, Sequence[Any]]) -> list[tuple[str, list[A
     for partition, row in rows.items():
         topics[partition.topic].extend(row)
     return list(topics.items())
+
+
+def _numbers_by_topic(partitions: Collection[Partition] | None) -> list[tuple[str, list[int]]] | None:
+    if partitions is None:
+        return None
+    return _by_topic({partition: (partition.number,) for partition in partitions})

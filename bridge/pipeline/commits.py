@@ -18,7 +18,7 @@ from bridge.clock import Clock
 from bridge.errors import CommitError, PlaceLostError
 from bridge.model import Committed
 from bridge.pipeline.checkpoints import Checkpoints
-from bridge.pipeline.cursor_loader import Offsets, TopicIdByName
+from bridge.pipeline.cursor_loader import CommitsOffsets, TopicIdByName
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.group_offsets import Fence, GroupOffsets
 from bridge.pipeline.packing import Packer
@@ -57,7 +57,7 @@ class Commits:
         group: str,
         checkpoints: Checkpoints,
         *,
-        offsets: Offsets,
+        offsets: CommitsOffsets,
         fence: Fence,
         flush: Callable[[], Awaitable[None]],
         journal: Journal,

@@ -6,9 +6,8 @@ taken for a new one.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
@@ -21,10 +20,12 @@ from bridge.pipeline.cursor_start import (
     CursorPolicy,
     EndpointCursor,
     Lost,
+    ReadCommit,
     Started,
+    StartedCursors,
     build_cursor,
     decide_start,
-    report_started,
+    read_commit,
 )
 from bridge.storage.journal import Journal, JournaledOffsets
 
@@ -36,15 +37,25 @@ TopicIdByName = Mapping[str, str | None]
 """The ids of the topics that exist; None where the broker does not return one."""
 
 
-class Offsets(Protocol):
-    """The broker's store of cursors: offsets of groups without members."""
+class CommitsOffsets(Protocol):
+    """Where cursors are committed: as offsets of groups without members."""
+
+    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
+        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
+        ...
+
+
+class Offsets(CommitsOffsets, Protocol):
+    """The broker's store of cursors."""
 
     async def fetch(self, group: str, partitions: Collection[Partition] | None) -> dict[Partition, Committed]:
         """Return what is committed, of these partitions or of all. Raises ``CommitError``."""
         ...
 
-    async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
-        """Commit; return the partitions that a missing right refuses. Raises ``CommitError``."""
+    async def fetch_all(
+        self, groups: Sequence[str], partitions: Collection[Partition] | None
+    ) -> dict[str, dict[Partition, Committed]]:
+        """Return what is committed for each of these groups. Raises ``CommitError`` if that of one fails."""
         ...
 
 
@@ -93,16 +104,23 @@ class CursorLoader:
     async def load(self, bounds: Bounds, topic_ids: TopicIdByName) -> Loaded:
         """Return a cursor for each endpoint in each of these partitions. Raises ``CommitError``."""
         loaded = Loaded({partition: {} for partition in bounds}, {}, topic_ids, {})
-        journaled = self._journal.read()
-        equal: dict[Committed, Committed] = {}  # of a thousand endpoints at rest, most commits are the same
+        journaled, started = self._journal.read(), StartedCursors()
+        reads: dict[Committed, ReadCommit] = {}  # of a thousand endpoints at rest, most commits are the same
         policies = self._policies  # of one configuration, whatever is adopted meanwhile
         left = list(policies)
         while left:
             names, left = left[:_AT_ONCE], left[_AT_ONCE:]
-            fetches = [self._offsets.fetch(f"{self._group}.{name}", list(bounds)) for name in names]
-            for endpoint, commits in zip(names, await asyncio.gather(*fetches), strict=True):
-                shared = {place: equal.setdefault(commit, commit) for place, commit in commits.items()}
-                self._build(endpoint, policies[endpoint], bounds, shared, journaled, loaded)
+            groups = [f"{self._group}.{name}" for name in names]
+            fetched = await self._offsets.fetch_all(groups, bounds.keys())
+            for endpoint, group in zip(names, groups, strict=True):
+                commits: dict[Partition, ReadCommit] = {}
+                for partition, committed in fetched[group].items():
+                    if committed not in reads:
+                        reads[committed] = read_commit(committed)
+                    commits[partition] = reads[committed]
+                starts = self._build(endpoint, policies[endpoint], bounds, commits, journaled, loaded)
+                started.add(endpoint, starts)
+        started.report()
         return loaded
 
     def _build(
@@ -110,12 +128,12 @@ class CursorLoader:
         endpoint: str,
         chosen: CursorPolicy,
         bounds: Bounds,
-        commits: Mapping[Partition, Committed],
+        commits: Mapping[Partition, ReadCommit],
         journaled: JournaledOffsets,
         loaded: Loaded,
-    ) -> None:
-        """Build the cursors of one endpoint."""
-        started: list[tuple[EndpointCursor, Started]] = []
+    ) -> dict[str, dict[Partition, int]]:
+        """Build the cursors of one endpoint. Return the next offsets of its first ones, by cause."""
+        starts: defaultdict[str, dict[Partition, int]] = defaultdict(dict)
         share = self._budget.share(endpoint)
         beginning = self._beginnings[endpoint]
         begun = beginning.topics if beginning else {}
@@ -124,18 +142,19 @@ class CursorLoader:
             for topic in {partition.topic for partition in bounds}
         }
         for partition, log in bounds.items():
-            committed, (policy, places, topic_id) = commits.get(partition), by_topic[partition.topic]
+            read, (policy, places, topic_id) = commits.get(partition), by_topic[partition.topic]
+            committed = read.committed if read else None
             settled = journaled.settled(endpoint, partition, committed)
-            start = decide_start(partition.number, log, committed, places, topic_id)
+            start = decide_start(partition.number, log, read, places, topic_id)
             if isinstance(start, Lost) and policy.on_lost_offset == "stop":
                 reason = f"on_lost_offset: the cursor in {partition} is lost: {start.cause}"
                 loaded.stopped[endpoint] = reason
             cursor = build_cursor(endpoint, policy, share, partition, log, start, settled)
             if isinstance(start, Started):
-                started.append((cursor, start))
+                starts[start.cause][partition] = cursor.position
             loaded.cursors[partition][endpoint] = cursor
             loaded.committed[cursor] = committed if isinstance(start, Continued) else None
-        report_started(endpoint, started)
+        return starts
 
     def _policy(self, policy: CursorPolicy, topic: str) -> CursorPolicy:
         return replace(policy, on_lost_offset="earliest") if topic in self._whole_topics else policy
@@ -144,7 +163,7 @@ class CursorLoader:
         """Return a cursor that begins as committed, wherever its log begins and ends."""
         policy, share = self._policies[endpoint], self._budget.share(endpoint)
         log = (0, committed.offset)
-        return build_cursor(endpoint, policy, share, partition, log, Continued(committed), ())
+        return build_cursor(endpoint, policy, share, partition, log, Continued(read_commit(committed)), ())
 
     def beginnings_in(self, loaded: Loaded) -> dict[str, Beginning]:
         """Return what to remember of these cursors, by endpoint, once they are committed."""

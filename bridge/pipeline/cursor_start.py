@@ -6,7 +6,7 @@ Invariant: only an endpoint that never began skips records; a cursor without a c
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -58,10 +58,32 @@ async def start_offsets(policy: CursorPolicy, bounds: Bounds, offsets_at: Offset
             return {partition: offsets.get(partition, log_end) for partition, (_, log_end) in bounds.items()}
 
 
+class ReadCommit(NamedTuple):
+    """A commit, with what its text contains; read once for all cursors that have an equal one.
+
+    ``damage``: why the text is no completion map; it is ignored then.
+    """
+
+    committed: Committed
+    topic_id: str | None
+    completion: completion_map.Completion
+    damage: str = ""
+
+
+def read_commit(committed: Committed) -> ReadCommit:
+    """Read the text of a commit."""
+    topic_id = completion_map.topic_id_of(*committed)
+    try:
+        return ReadCommit(committed, topic_id, completion_map.decode(*committed))
+    except completion_map.DamagedMapError as exc:
+        nothing = completion_map.Completion(committed.offset, committed.offset)
+        return ReadCommit(committed, topic_id, nothing, str(exc))
+
+
 class Continued(NamedTuple):
     """The cursor continues from its commit."""
 
-    committed: Committed
+    read: ReadCommit
 
 
 class Started(NamedTuple):
@@ -82,24 +104,25 @@ class Lost(NamedTuple):
 def decide_start(
     number: int,
     log: tuple[int, int],
-    committed: Committed | None,
+    read: ReadCommit | None,
     places: TopicPlaces,
     topic_id: str | None,
 ) -> Continued | Started | Lost:
     """Decide where a cursor of an endpoint that has begun starts in partition ``number`` of a topic.
 
-    ``log``: the first offset and the one after the last. ``places``: what is remembered of the topic.
+    ``log``: the first offset and the one after the last. ``read``: its commit, if there is one.
+    ``places``: what is remembered of the topic.
     ``topic_id``: of the topic as it is now; None if the broker does not return it.
     """
     first, log_end = log
-    if committed is not None:
-        known_id = completion_map.topic_id_of(*committed)
+    if read is not None:
+        offset, known_id = read.committed.offset, read.topic_id
         if _differ(known_id, topic_id):
-            return Lost("the topic was deleted and created again", committed.offset, known_id)
-        if committed.offset > log_end:
+            return Lost("the topic was deleted and created again", offset, known_id)
+        if offset > log_end:
             return Lost("the log ends before the cursor: the topic was recreated or shortened",
-                        committed.offset, known_id or places.topic_id)  # fmt: skip
-        return Continued(committed)
+                        offset, known_id or places.topic_id)  # fmt: skip
+        return Continued(read)
     is_other = _differ(places.topic_id, topic_id)
     if number in places.cursors:
         cause = (
@@ -139,8 +162,10 @@ def build_cursor(
             offset = log_end if policy.on_lost_offset == "latest" else first
             _report_lost(endpoint, policy.on_lost_offset, partition, start, offset, log_end)
             completion = completion_map.Completion(offset, offset)
-        case Continued(committed):
-            completion = _decode_map(endpoint, partition, committed).with_settled(journaled)
+        case Continued(read):
+            if read.damage:
+                _report_damage(endpoint, partition, read.damage)
+            completion = read.completion.with_settled(journaled) if journaled else read.completion
     cursor = Cursor(
         partition,
         completion.offset,
@@ -158,13 +183,24 @@ def build_cursor(
     return cursor
 
 
-def report_started(endpoint: str, started: Iterable[tuple[EndpointCursor, Started]]) -> None:
-    """Log the first cursors of an endpoint in one line per cause: there may be hundreds of partitions."""
-    next_offsets: dict[str, dict[str, int]] = {}
-    for cursor, start in started:
-        next_offsets.setdefault(start.cause, {})[str(cursor.partition)] = cursor.position
-    for cause, offsets in next_offsets.items():
-        _log.info(events.CURSOR_STARTED, endpoint=endpoint, next_offsets=offsets, cause=cause)
+class StartedCursors:
+    """Gathers the first cursors of endpoints, and logs those that start alike in one line."""
+
+    def __init__(self) -> None:
+        self._alike: dict[tuple[str, tuple[tuple[str, int], ...]], list[str]] = {}
+
+    def add(self, endpoint: str, starts: Mapping[str, Mapping[Partition, int]]) -> None:
+        """Add the next offsets of an endpoint's first cursors, by cause."""
+        for cause, positions in starts.items():
+            next_offsets = tuple((str(partition), offset) for partition, offset in positions.items())
+            self._alike.setdefault((cause, next_offsets), []).append(endpoint)
+
+    def report(self) -> None:
+        """Log what was added."""
+        for (cause, next_offsets), endpoints in self._alike.items():
+            _log.info(
+                events.CURSOR_STARTED, endpoints=endpoints, next_offsets=dict(next_offsets), cause=cause
+            )
 
 
 _CONSEQUENCES: Mapping[OnLostOffset, tuple[str, str]] = {
@@ -195,15 +231,11 @@ def _report_lost(
     )  # fmt: skip
 
 
-def _decode_map(endpoint: str, partition: Partition, committed: Committed) -> completion_map.Completion:
-    try:
-        return completion_map.decode(committed.offset, committed.metadata)
-    except completion_map.DamagedMapError as exc:
-        _log.error(
-            events.CURSOR_MAP_IGNORED, endpoint=endpoint, partition=str(partition), cause=str(exc),
-            remedy="none needed: what was settled beyond the offset is delivered again",
-        )  # fmt: skip
-        return completion_map.Completion(committed.offset, committed.offset)
+def _report_damage(endpoint: str, partition: Partition, cause: str) -> None:
+    _log.error(
+        events.CURSOR_MAP_IGNORED, endpoint=endpoint, partition=str(partition), cause=cause,
+        remedy="none needed: what was settled beyond the offset is delivered again",
+    )  # fmt: skip
 
 
 def skip_deleted_offsets(cursor: EndpointCursor, first: int) -> None:

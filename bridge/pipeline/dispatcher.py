@@ -19,6 +19,7 @@ from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import DELIVERED, Judgement
+from bridge.dead_letters.hold import Hold
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
@@ -129,8 +130,9 @@ class EndpointDispatcher(DispatcherView):
                 size_bytes *= 2
             cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
             counted = event.first or event
-            counted.holders += 1
-            used_bytes += DELIVERY_BYTES if counted.holders > 1 else DELIVERY_BYTES + cost_bytes
+            before = counted.holders
+            counted.holders = before + 1
+            used_bytes += DELIVERY_BYTES if before else DELIVERY_BYTES + cost_bytes
             sizes.append((offset, size_bytes))
             delivery = Delivery(event, cursor, offset, size_bytes, part, 0, cost_bytes)
             if fault is not None:
@@ -243,8 +245,7 @@ class EndpointDispatcher(DispatcherView):
             self._retry_later(lane, _LEASE_WAIT_S)
             return
         if parking.holds is not None and (hold := parking.hold_on(event)) is not None:
-            parked = parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
-            await self._complete_parked(parked, lane, delivery)
+            await self._park_held(lane, delivery, hold)
             return
         if delivery.park_cause:
             await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
@@ -342,6 +343,10 @@ class EndpointDispatcher(DispatcherView):
         parked = self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
         await self._complete_parked(parked, lane, delivery)
 
+    async def _park_held(self, lane: Lane[LaneItem], delivery: Delivery, hold: Hold) -> None:
+        parked = self._parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
+        await self._complete_parked(parked, lane, delivery)
+
     async def _complete_parked(
         self, parking: Coroutine[Any, Any, bool], lane: Lane[LaneItem], delivery: Delivery
     ) -> None:
@@ -377,8 +382,8 @@ class EndpointDispatcher(DispatcherView):
         if isinstance(item, QueuedMark):
             return
         counted = item.event.first or item.event
-        counted.holders -= 1
-        self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
+        left = counted.holders = counted.holders - 1
+        self._budget.free += DELIVERY_BYTES if left else DELIVERY_BYTES + item.cost_bytes
 
     def _drop_head(self, lane: Lane[LaneItem]) -> None:
         """Remove the head of a lane that the next owner of its partition reads again."""

@@ -6,9 +6,8 @@ that appears afterwards is therefore new, and the endpoint is not.
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -88,16 +87,17 @@ class NewEndpoints:
         left = self.unknown()
         while left:
             names, left = left[:_AT_ONCE], left[_AT_ONCE:]
-            known = await asyncio.gather(*(self._has_cursor(name, partitions) for name in names))
-            new += [name for name, has_cursor in zip(names, known, strict=True) if not has_cursor]
+            with_cursor = await self._with_cursor(names, partitions)
+            new += [name for name in names if name not in with_cursor]
         return new
 
-    async def _has_cursor(self, endpoint: str, partitions: Collection[Partition]) -> bool:
-        """Return True for an endpoint of a release that kept no record of its beginning."""
+    async def _with_cursor(self, endpoints: Sequence[str], partitions: Collection[Partition]) -> set[str]:
+        """Return which of these are endpoints of a release that kept no record of their beginning."""
         if not partitions:
-            return False
-        committed = await self._offsets.fetch(f"{self._group}.{endpoint}", None)  # of most, there is none
-        return not committed.keys().isdisjoint(partitions)
+            return set()
+        groups = {f"{self._group}.{name}": name for name in endpoints}
+        committed = await self._offsets.fetch_all(list(groups), None)  # of most, there is none
+        return {name for group, name in groups.items() if not committed[group].keys().isdisjoint(partitions)}
 
 
 def _by_topic(starts: Mapping[Partition, int], topic_ids: TopicIdByName) -> dict[str, TopicPlaces]:

@@ -1,4 +1,4 @@
-"""Counters and histograms of the Prometheus client that cost a tenth: plain numbers, shown when scraped.
+"""The metrics of the Prometheus client at a tenth of their cost: plain numbers, shown when they are scraped.
 
 The client's own ones take a lock for every number. Each of these is changed by the event loop alone, or by
 the garbage collector, which runs once at a time; whatever scrapes reads them. Invariant: ``collect`` yields
@@ -24,8 +24,6 @@ Samples = Iterable[tuple[str, dict[str, str], float]]
 class _Series(Protocol):
     """One series, or the several of one histogram."""
 
-    created_s: float
-
     def samples(self) -> Samples:
         """Return what is shown of it."""
         ...
@@ -49,7 +47,29 @@ class Counter:
 
     def samples(self) -> Samples:
         """Return what is shown of it."""
-        return (("_total", {}, self.value),)
+        return (("_total", {}, self.value), ("_created", {}, self.created_s))
+
+
+class Gauge:
+    """A number that is set, or read when it is scraped."""
+
+    __slots__ = ("_read", "_value")
+
+    def __init__(self) -> None:
+        self._value = 0.0
+        self._read: Callable[[], float] | None = None
+
+    def set(self, value: float) -> None:
+        """Show this from now on."""
+        self._value = value
+
+    def set_function(self, read: Callable[[], float]) -> None:
+        """Show what ``read`` returns at each scrape from now on."""
+        self._read = read
+
+    def samples(self) -> Samples:
+        """Return what is shown of it."""
+        return (("", {}, self._value if self._read is None else float(self._read())),)
 
 
 class Histogram:
@@ -84,6 +104,7 @@ class Histogram:
             yield "_bucket", {"le": le}, number
         yield "_count", {}, number
         yield "_sum", {}, self._sum
+        yield "_created", {}, self.created_s
 
 
 class CountedFamily(Generic[SeriesT]):
@@ -108,6 +129,14 @@ class CountedFamily(Generic[SeriesT]):
             series = self._series[key] = self._create()
         return series
 
+    def remove(self, *values: str) -> None:
+        """Show the series with these values no more, if there is one."""
+        self._series.pop(tuple(map(str, values)), None)
+
+    def clear(self) -> None:
+        """Show no series that has labels until the next one is made."""
+        self._series.clear()
+
     def collect(self) -> Iterator[Metric]:
         """Yield the metric with all its series."""
         metric = Metric(self._name, self._help, self._kind)
@@ -115,5 +144,4 @@ class CountedFamily(Generic[SeriesT]):
             labels = dict(zip(self._labels, values, strict=True))
             for suffix, more, value in series.samples():
                 metric.add_sample(self._name + suffix, labels | more, value)
-            metric.add_sample(f"{self._name}_created", labels, series.created_s)
         yield metric

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from itertools import product
 from typing import Final, NamedTuple
 
-from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from bridge import __version__
 from bridge.model import Verdict
 from bridge.reasons import ParkReason
-from bridge.telemetry.counted import CountedFamily, Counter, Histogram
+from bridge.telemetry.counted import CountedFamily, Counter, Gauge, Histogram
 from bridge.telemetry.metric_table import TABLE
 from bridge.telemetry.metric_table.delivery import STATUS_CLASSES
 from bridge.telemetry.metric_table.spec import MetricSpec
@@ -29,6 +28,11 @@ _LATENCY_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60
 _SHORT_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300)
 _OWN: Final = [spec for spec in TABLE if not spec.name.startswith("process_")]
 """The rest is registered by the ``ProcessCollector``."""
+_BY_FREE_LABELS: Final = {
+    free: [spec for spec in _OWN if spec.labels and spec.labels.keys() - spec.values.keys() == free]
+    for free in {frozenset(spec.labels.keys() - spec.values.keys()) for spec in _OWN}
+}
+"""The metrics with labels, by those of their labels that have no fixed list of values."""
 _SHORT: Final = {
     "hookferry_commit_seconds",
     "hookferry_event_loop_lag_seconds",
@@ -61,10 +65,11 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self._counters: dict[str, CountedFamily[Counter]] = {}
-        self._gauges: dict[str, Gauge] = {}
+        self._gauges: dict[str, CountedFamily[Gauge]] = {}
         self._histograms: dict[str, CountedFamily[Histogram]] = {}
         for spec in _OWN:
             self._register(spec)
+        self._families = self._counters | self._gauges | self._histograms
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self.records_read = counter("records_read")
         self.records = counter("records")
@@ -124,7 +129,9 @@ class Metrics:
         """Create a metric as its row describes it."""
         labels = [*spec.labels]
         if spec.kind == "gauge":
-            self._gauges[spec.name] = Gauge(spec.name, _help(spec), labels, registry=self.registry)
+            gauges = CountedFamily(spec.name, _help(spec), "gauge", labels, Gauge)
+            self._gauges[spec.name] = gauges
+            self.registry.register(gauges)
         elif spec.kind == "counter":
             counters = CountedFamily(spec.name, _help(spec), "counter", labels, Counter)
             self._counters[spec.name] = counters
@@ -138,7 +145,7 @@ class Metrics:
     def _counter(self, name: str) -> CountedFamily[Counter]:
         return self._counters[f"hookferry_{name}_total"]
 
-    def _gauge(self, name: str) -> Gauge:
+    def _gauge(self, name: str) -> CountedFamily[Gauge]:
         return self._gauges[f"hookferry_{name}"]
 
     def _histogram(self, name: str) -> CountedFamily[Histogram]:
@@ -176,29 +183,25 @@ class Metrics:
             if spec.kind == "gauge" and "endpoint" in spec.labels:
                 choices = (spec.values.get(label) or (endpoint,) for label in spec.labels)
                 for values in product(*choices):
-                    with suppress(KeyError):
-                        self._gauges[spec.name].remove(*values)
+                    self._gauges[spec.name].remove(*values)
 
     def show_config(self, config_hash: str, since: float) -> None:
         """Show which configuration is in force, and since when (Unix seconds)."""
         self.config_info.clear()
         self.config_info.labels(config_hash).set(1)
-        self.config_reloaded_at.set(since)
+        self.config_reloaded_at.labels().set(since)
 
-    def watch(self, gauge: Gauge, read: Callable[[], float], *labels: str) -> None:
+    def watch(self, gauge: CountedFamily[Gauge], read: Callable[[], float], *labels: str) -> None:
         """Make a gauge call ``read`` for its value whenever it is scraped."""
-        (gauge.labels(*labels) if labels else gauge).set_function(read)
+        gauge.labels(*labels).set_function(read)
 
     def _create_series(self, configured: dict[str, str]) -> None:
         """Create the series whose labels are ``configured``, exactly, or have a fixed list of values."""
-        by_name = self._counters | self._gauges | self._histograms
-        for spec in _OWN:
-            free = spec.labels.keys() - spec.values.keys()
-            if spec.labels and free == configured.keys():
-                choices = (spec.values.get(label) or (configured[label],) for label in spec.labels)
-                family = by_name[spec.name]
-                for values in product(*choices):
-                    family.labels(*values)
+        for spec in _BY_FREE_LABELS.get(frozenset(configured), ()):
+            choices = (spec.values.get(label) or (configured[label],) for label in spec.labels)
+            family = self._families[spec.name]
+            for values in product(*choices):
+                family.labels(*values)
 
 
 def status_class(status: int | None) -> str:

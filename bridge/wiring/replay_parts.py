@@ -14,7 +14,7 @@ from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.commits import Commits
 from bridge.pipeline.cursor_loader import Loaded
-from bridge.pipeline.cursor_start import Continued, Started, build_cursor
+from bridge.pipeline.cursor_start import Continued, Started, build_cursor, read_commit
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.settings import EndpointSettings
 from bridge.storage.journal import Journal
@@ -107,7 +107,7 @@ class ReplayLoader:
                 self._share,
                 partition,
                 (min(firsts[partition], end), end),
-                Started(start, "a replay") if committed is None else Continued(committed),
+                Started(start, "a replay") if committed is None else Continued(read_commit(committed)),
                 journaled.settled(self._name, partition, committed),
             )
             loaded.cursors[partition] = {self._name: cursor}

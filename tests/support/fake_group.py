@@ -207,6 +207,11 @@ class FakeOffsets:
             if of == group and (partitions is None or one in partitions)
         }
 
+    async def fetch_all(
+        self, groups: Sequence[str], partitions: Collection[Partition] | None
+    ) -> dict[str, dict[Partition, Committed]]:
+        return {group: await self.fetch(group, partitions) for group in groups}
+
     async def commit(self, group: str, offsets: Mapping[Partition, Committed]) -> Collection[Partition]:
         await asyncio.sleep(0)
         refusal = self.trouble.popleft() if self.trouble else None

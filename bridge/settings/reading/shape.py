@@ -43,12 +43,21 @@ def models(annotation: Any) -> list[type[BaseModel]]:
     return [a for a in alternatives(annotation) if isinstance(a, type) and issubclass(a, BaseModel)]
 
 
-@lru_cache(maxsize=8192)
 def slots(path: Path) -> tuple[Slot, ...]:
-    """List the meanings of a path; empty if there is no such key. The rules look up the same paths again."""
+    """List the meanings of a path; empty if there is no such key."""
+    if (
+        len(path) > 1 and path[0] in _NAMED
+    ):  # what it means is the same for all names, of a thousand endpoints
+        path = (path[0], "", *path[2:])
+    return _slots(path)
+
+
+@lru_cache(maxsize=8192)
+def _slots(path: Path) -> tuple[Slot, ...]:
+    """List the meanings of a path. The rules look up the same paths again."""
     if not path:
         return (Slot(Settings, None),)
-    return tuple(child for slot in slots(path[:-1]) for child in _children(slot.annotation, path[-1]))
+    return tuple(child for slot in _slots(path[:-1]) for child in _children(slot.annotation, path[-1]))
 
 
 def _children(annotation: Any, step: str | int) -> Iterator[Slot]:
@@ -61,6 +70,14 @@ def _children(annotation: Any, step: str | int) -> Iterator[Slot]:
         elif isinstance(member, type) and issubclass(member, BaseModel) and step in member.model_fields:
             field = member.model_fields[str(step)]
             yield Slot(field.annotation, field)
+
+
+_NAMED = frozenset(
+    name
+    for name, field in Settings.model_fields.items()
+    if any(get_origin(member) is dict for member in alternatives(field.annotation))
+)
+"""The sections whose keys are names that the user chooses."""
 
 
 def keys(path: Path) -> list[str]:

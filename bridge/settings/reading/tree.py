@@ -42,9 +42,9 @@ class Tree:
     def get(self, path: Path) -> Any:
         """Return the value at a path, or None."""
         value: Any = self.data
-        for depth, step in enumerate(path):
-            if path[: depth + 1] in self.broken:
-                return None
+        if self.is_broken(path):
+            return None
+        for step in path:
             if isinstance(value, dict):
                 value = value.get(step)
             elif isinstance(value, list) and isinstance(step, int) and step < len(value):
@@ -91,17 +91,15 @@ class Tree:
         return [key for key in value if isinstance(key, str)] if isinstance(value, dict) else []
 
     def _or_default(self, path: Path) -> Any:
-        if self.is_broken(path):
-            return None
         value = self.get(path)
-        if value is None and not self.has(path):
-            fallback = shape.default(path)
-            return None if isinstance(fallback, BaseModel) else fallback
-        return value
+        if value is not None or self.is_broken(path):
+            return value
+        fallback = shape.default(path)
+        return None if isinstance(fallback, BaseModel) else fallback
 
     def is_broken(self, path: Path) -> bool:
         """Return True if a problem with this value or one that contains it was reported already."""
-        return any(path[:depth] in self.broken for depth in range(1, len(path) + 1))
+        return bool(self.broken) and any(path[:depth] in self.broken for depth in range(1, len(path) + 1))
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return the place of a value or its key; of the nearest parent that has one if it has none."""

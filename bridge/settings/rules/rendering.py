@@ -72,7 +72,8 @@ def _url(tree: Tree, path: Path, compiler: Sandbox) -> Iterator[Problem]:
         expressions = split_expressions(tree.text(path) or "")[1]
     except ValueError:
         return  # reported by the validation of the value itself
-    yield from _compile(tree, path, "".join(expressions), compiler)
+    if expressions:
+        yield from _compile(tree, path, "".join(expressions), compiler)
 
 
 def _compile(

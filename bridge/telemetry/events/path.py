@@ -13,8 +13,8 @@ deleted offset held is unknown. Offsets that the endpoint had passed are not cou
 retention above the longest outage an endpoint may have."""
 
 CURSOR_STARTED: Final = "cursor.started"
-"""An endpoint has its first cursors in some partitions: it begins at `next_offsets`. The `cause` states
-whether the endpoint is new, or the partitions are (a topic was created or got more partitions).
+"""These endpoints have their first cursors in some partitions: they begin at `next_offsets`. The `cause`
+states whether the endpoints are new, or the partitions are (a topic was created or got more partitions).
 
 Worry if neither is new: report it with its `cause`."""
 

@@ -31,10 +31,14 @@ class FakeClient:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.sent: list[Any] = []
+        self.nodes: list[int] = []
         self.lookups = 0
 
     async def working(self) -> FakeClient:
         return self
+
+    def get_random_node(self) -> int:
+        return 1
 
     async def coordinator_lookup(self, kind: object, group: str) -> int:
         self.lookups += 1
@@ -43,8 +47,9 @@ class FakeClient:
     async def ready(self, node: int, *, group: object) -> bool:
         return True
 
-    async def send(self, node: int, request: Any, *, group: object) -> Any:
+    async def send(self, node: int, request: Any, *, group: object = None) -> Any:
         self.sent.append(request)
+        self.nodes.append(node)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -123,6 +128,117 @@ async def test_a_commit_that_the_broker_refuses_in_part_fails_and_looks_for_the_
     assert client.lookups == 1
     await store.commit("g.crm", offsets)
     assert client.lookups == 2
+
+
+GROUPS = ("g.crm", "g.erp", "g.new")
+
+
+def coordinated(**nodes: tuple[int, int]) -> Any:
+    """The answer with a node and an error for each endpoint."""
+    return SimpleNamespace(nodes={f"g.{name}": row for name, row in nodes.items()})
+
+
+def of_groups(**groups: tuple[list[Any], int]) -> Any:
+    """The answer with rows and an error for each endpoint."""
+    return SimpleNamespace(
+        groups={
+            f"g.{name}": ([("orders", rows)] if rows else [], code) for name, (rows, code) in groups.items()
+        }
+    )
+
+
+async def test_the_offsets_of_many_groups_are_read_with_one_request_per_coordinator() -> None:
+    client = FakeClient(
+        coordinated(crm=(1, 0), erp=(2, 0), new=(1, 0)),
+        of_groups(crm=([(0, 7, "map", 0), (1, -1, "", 0)], 0), new=([(0, -1, "", 0), (1, -1, None, 0)], 0)),
+        of_groups(erp=([(0, 9, None, 0)], 0)),
+    )
+    store = store_over(client)
+    assert await store.fetch_all(GROUPS, [P0, P1]) == {
+        "g.crm": {P0: Committed(7, "map")},
+        "g.erp": {P0: Committed(9, "")},
+        "g.new": {},
+    }
+    assert client.nodes == [1, 1, 2]
+    client.answers = [of_groups(crm=([], 0)), of_groups(erp=([], 0))]
+    await store.fetch_all(GROUPS[:2], None)
+    assert client.nodes[3:] == [1, 2]  # the coordinators are known
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        of_groups(crm=([(0, 7, "", 0)], 0), erp=([], GroupLoadInProgressError.errno)),
+        of_groups(crm=([(0, 7, "", 0)], 0), erp=([], NotCoordinatorForGroupError.errno)),
+        of_groups(crm=([(0, 7, "", 0)], 0), erp=([(0, -1, "", 88)], 0)),  # a transaction is not over yet
+        of_groups(crm=([(0, 7, "", 0)], 0)),
+        of_groups(),
+        KafkaConnectionError("reset"),
+    ],
+)
+async def test_no_group_of_a_request_that_failed_is_taken_for_one_without_offsets(answer: Any) -> None:
+    """Neither is one that the answer leaves out: its cursors would be lost."""
+    nothing = of_groups(crm=([(0, -1, "", 0)], 0), erp=([], 0))
+    client = FakeClient(coordinated(crm=(1, 0), erp=(1, 0)), nothing, answer)
+    store = store_over(client)
+    assert await store.fetch_all(GROUPS[:2], [P0]) == {"g.crm": {}, "g.erp": {}}
+    with pytest.raises(CommitError, match=r"group 'g\.(erp|crm)'"):
+        await store.fetch_all(GROUPS[:2], [P0])
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        coordinated(crm=(1, 0), erp=(-1, GroupCoordinatorNotAvailableError.errno)),
+        coordinated(crm=(1, 0)),
+    ],
+)
+async def test_a_group_without_a_coordinator_is_no_group_without_offsets(
+    found: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offsets, "_NEW_CLUSTER_S", 0)
+    client = FakeClient(found)
+    with pytest.raises(CommitError, match=r"g\.crm"):
+        await store_over(client).fetch_all(GROUPS[:2], [P0])
+    assert len(client.sent) == 1
+
+
+async def test_the_first_read_of_many_groups_waits_for_a_new_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offsets, "_RETRY_S", 0)
+    none_yet = coordinated(crm=(-1, GroupCoordinatorNotAvailableError.errno))
+    loading = of_groups(crm=([], GroupLoadInProgressError.errno))
+    found = coordinated(crm=(1, 0))
+    client = FakeClient(none_yet, found, loading, found, of_groups(crm=([(0, 7, "", 0)], 0)))
+    assert await store_over(client).fetch_all(["g.crm"], [P0]) == {"g.crm": {P0: Committed(7, "")}}
+
+
+async def test_after_an_error_of_one_group_its_coordinator_is_looked_up_again() -> None:
+    found, both = coordinated(crm=(1, 0), erp=(1, 0)), of_groups(crm=([], 0), erp=([], 0))
+    moved = of_groups(crm=([], 0), erp=([], NotCoordinatorForGroupError.errno))
+    here, there = of_groups(crm=([], 0)), of_groups(erp=([(0, 7, "", 0)], 0))
+    client = FakeClient(found, both, moved, coordinated(erp=(2, 0)), here, there)
+    store = store_over(client)
+    await store.fetch_all(GROUPS[:2], None)
+    with pytest.raises(CommitError, match=r"g\.erp"):
+        await store.fetch_all(GROUPS[:2], None)
+    assert await store.fetch_all(GROUPS[:2], None) == {"g.crm": {}, "g.erp": {P0: Committed(7, "")}}
+    assert client.nodes == [1, 1, 1, 1, 1, 2]
+
+
+@pytest.mark.parametrize("before", [(), (coordinated(crm=(1, 0), erp=(1, 0)),)])
+async def test_a_broker_before_3_0_gets_a_request_for_each_group(before: tuple[Any, ...]) -> None:
+    """Whether it lacks the look-up of many coordinators or, as a broker of an upgrade may, only the other."""
+    client = FakeClient(
+        *before,
+        NotImplementedError(),
+        SimpleNamespace(topics=[("orders", [(0, 7, "map", 0)])]),
+        SimpleNamespace(topics=[("orders", [(0, -1, "", 0)])]),
+    )
+    store = store_over(client)
+    assert await store.fetch_all(GROUPS[:2], [P0]) == {"g.crm": {P0: Committed(7, "map")}, "g.erp": {}}
+    client.answers = [NotImplementedError(), SimpleNamespace(topics=[], error_code=14), GroupIdNotFound()]
+    with pytest.raises(CommitError, match=r"g\.crm.*\(error 14\)"):
+        await store.fetch_all(GROUPS[:2], [P0])
 
 
 @pytest.mark.parametrize(

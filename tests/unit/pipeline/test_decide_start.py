@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from bridge.core import completion_map
 from bridge.core.beginning import NO_PLACES, TopicPlaces
-from bridge.model import Committed
-from bridge.pipeline.cursor_start import Continued, Lost, Started, decide_start
+from bridge.core.completion_map import Failures
+from bridge.core.memory_budget import MemoryBudget, Share
+from bridge.model import Committed, Partition, Spot
+from bridge.pipeline.cursor_start import (
+    Continued,
+    CursorPolicy,
+    Lost,
+    Started,
+    build_cursor,
+    decide_start,
+    read_commit,
+)
 
 OLD, NOW = "AAAAAAAAAAAAAAAAAAAAAQ", "AAAAAAAAAAAAAAAAAAAAAg"
 LOG = (10, 50)
@@ -56,9 +66,9 @@ TABLE = {
 def test_a_cursor_starts_where_nothing_is_lost(
     committed: Committed | None, known: TopicPlaces, topic_id: str | None, expected: int | str
 ) -> None:
-    match decide_start(0, LOG, committed, known, topic_id):
+    match decide_start(0, LOG, read_commit(committed) if committed else None, known, topic_id):
         case Continued(at):
-            assert at.offset == expected
+            assert at.committed.offset == expected
         case Started(offset, _):
             assert offset == expected
         case Lost(cause, offset, _):
@@ -82,15 +92,41 @@ def test_no_record_is_skipped_unless_the_endpoint_began_after_it(
     topic_id: str | None,
 ) -> None:
     """A cursor starts past the first record only by a commit for this log, or where the endpoint began."""
-    start = decide_start(0, LOG, committed, TopicPlaces(known_id, cursors, begins), topic_id)
+    read = read_commit(committed) if committed else None
+    start = decide_start(0, LOG, read, TopicPlaces(known_id, cursors, begins), topic_id)
     match start:
         case Continued(at):
-            assert at == committed
-            assert at.offset <= LOG[1]
-            assert topic_id is None or completion_map.topic_id_of(*at) in (None, topic_id)
+            assert at.committed == committed
+            assert at.committed.offset <= LOG[1]
+            assert topic_id is None or completion_map.topic_id_of(*at.committed) in (None, topic_id)
         case Started(offset, _):
             assert committed is None
             assert 0 not in cursors
             assert offset == LOG[0] or offset == begins[0]
         case Lost():
             assert committed is not None or 0 in cursors, "it was never known"
+
+
+def test_cursors_that_continue_equal_commits_share_nothing_that_changes() -> None:
+    """A commit is read once for all endpoints that have an equal one."""
+    text = completion_map.encode(20, [20, 22], 25, {(22, 0): Failures(3, 100)}, {20: {1}}, topic_id=NOW).text
+    read, policy, share = (
+        read_commit(Committed(20, text)),
+        CursorPolicy("latest", 9, 999),
+        Share(MemoryBudget()),
+    )
+    one, other = (
+        build_cursor(name, policy, share, Partition("orders", 0), LOG, Continued(read), settled)
+        for name, settled in (("crm", {(22, 0)}), ("erp", set[Spot]()))
+    )
+    assert [(one.needs(20), one.needs(20, 1), one.needs(22), one.needs(23)) for one in (one, other)] == [
+        (True, False, False, False),
+        (True, False, True, False),
+    ]
+    one.open(20, 1)
+    one.open(20, 1)
+    one.settle(20, 1, 2)
+    one.record_failure(20, Failures(1, 200))
+    one.settle(20, 1, 3)
+    assert (dict(other.failures), other.progress().parts) == ({(22, 0): Failures(3, 100)}, {20: {1}})
+    assert read == read_commit(Committed(20, text))

@@ -40,15 +40,18 @@ async def test_a_new_endpoint_that_starts_at_latest_skips_what_is_there() -> Non
 
 
 @simulated
-async def test_the_first_cursors_of_an_endpoint_are_logged_in_one_line() -> None:
-    world = World(LATEST, log=Log(P0, P1))
+async def test_the_first_cursors_of_endpoints_that_begin_alike_are_logged_in_one_line() -> None:
+    """A thousand lines at a first start would hide the others."""
+    world = World({"crm": Plan(start="latest"), "erp": Plan(start="latest"), "all": Plan()}, log=Log(P0, P1))
+    add(world, "abc")
     with capture_logs() as logs:
         process = Process(world, P0, P1).start()
-        await until(lambda: world.offsets.at("crm") is not None)
+        await until(lambda: world.offsets.at("all") is not None)
         await process.stop()
     started = [line for line in logs if line["event"] == events.CURSOR_STARTED]
-    assert [(line["endpoint"], line["next_offsets"]) for line in started] == [
-        ("crm", {str(P0): 0, str(P1): 0})
+    assert [(line["endpoints"], line["next_offsets"], line["cause"]) for line in started] == [
+        (["crm", "erp"], {str(P0): 3, str(P1): 0}, "the endpoint is new"),
+        (["all"], {str(P0): 0, str(P1): 0}, "the endpoint is new"),
     ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from bridge.telemetry.counted import CountedFamily, Counter, Histogram
+from bridge.telemetry.counted import CountedFamily, Counter, Gauge, Histogram
 from bridge.telemetry.metrics import Metrics
 
 BOUNDS = (0.005, 0.1, 1, 60)
@@ -46,6 +46,40 @@ def test_a_counter_looks_like_that_of_the_client(counted: list[tuple[str, int]])
         mine.labels(outcome).inc(amount)
         clients.labels(outcome).inc(amount)
     assert shown(ours) == shown(theirs)
+
+
+CHANGES = st.tuples(st.sampled_from(["on", "off", "ü"]), st.floats(-1e9, 1e9), st.booleans())
+
+
+@given(st.lists(CHANGES, max_size=20))
+def test_a_gauge_looks_like_that_of_the_client(changes: list[tuple[str, float, bool]]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    mine = CountedFamily("g_bytes", "help", "gauge", ["state"], Gauge)
+    ours.register(mine)
+    clients = client.Gauge("g_bytes", "help", ["state"], registry=theirs)
+    for state, amount, is_removed in changes:
+        if is_removed:
+            mine.remove(state)
+            clients.remove_by_labels({"state": state})
+        else:
+            mine.labels(state).set(amount)
+            clients.labels(state).set(amount)
+    assert shown(ours) == shown(theirs)
+    assert shown(ours, generate_openmetrics) == shown(theirs, generate_openmetrics)
+    mine.clear()
+    clients.clear()
+    assert shown(ours) == shown(theirs)
+
+
+def test_a_gauge_that_reads_its_value_looks_like_that_of_the_client() -> None:
+    ours, theirs, values = CollectorRegistry(), CollectorRegistry(), [1, 2.5]
+    mine = CountedFamily("g_bytes", "help", "gauge", [], Gauge)
+    ours.register(mine)
+    mine.labels().set_function(lambda: values[0])
+    client.Gauge("g_bytes", "help", registry=theirs).set_function(lambda: values[0])
+    for _ in range(2):
+        assert shown(ours) == shown(theirs)
+        values.reverse()
 
 
 def test_a_metric_without_labels_is_shown_before_it_is_counted() -> None:

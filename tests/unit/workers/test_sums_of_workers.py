@@ -10,6 +10,9 @@ from bridge.telemetry.metrics import TABLE, Metrics
 from bridge.telemetry.worker_metrics import RULES, WORKER_TABLE, WorkerMetrics
 from bridge.workers.sums import add_up, totals
 
+OF_THE_PROCESS = {"ready", "partitions"}
+"""Gauges without labels."""
+
 
 def worker(failures: int, latency_s: float = 0.2, **gauges: float) -> list[Family]:
     """Return what a worker with one endpoint reports, after JSON as on the socket."""
@@ -19,7 +22,7 @@ def worker(failures: int, latency_s: float = 0.2, **gauges: float) -> list[Famil
     endpoint.latency_seconds.observe(latency_s)
     for name, number in gauges.items():
         gauge = getattr(metrics, name)
-        (gauge.labels("crm") if gauge._labelnames else gauge).set(number)
+        gauge.labels(*() if name in OF_THE_PROCESS else ("crm",)).set(number)
     return read_document(to_document(read_registry(metrics.registry)))
 
 
