@@ -170,8 +170,8 @@ class Connection(asyncio.Protocol):
         if future is None or future.done():
             self.retire()
             return
-        if self._expects_body and not self._received_bytes:
-            heads = self._heads
+        heads = self._heads
+        if self._expects_body and not self._received_bytes and not heads.pause:
             if (known := heads.answers.get(data)) is not None:
                 heads.hits += 1
             else:
