@@ -7,7 +7,7 @@ repeats deliveries and never loses one. The broker call belongs to ``pipeline/co
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Generic
 
@@ -67,8 +67,9 @@ class Cursor(Generic[Note]):
         "_bytes",
         "_earlier_end",
         "_earlier_open",
-        "_events",
+        "_is_in_commit",
         "_map_too_large",
+        "_more",
         "_on_change",
         "_open",
         "_parts",
@@ -85,7 +86,6 @@ class Cursor(Generic[Note]):
         "partition",
         "position",
         "share",
-        "version",
     )  # fmt: skip
 
     def __init__(
@@ -115,10 +115,9 @@ class Cursor(Generic[Note]):
         """The events that were opened since the cursor began."""
         self.live = True
         """False once the assignment has ended: nothing is committed for this cursor any more."""
-        self.version = 0
-        """Increases with each change to commit. Opening is none: a restart reads the record again."""
         self.is_changed = False
-        """True from the first change to commit until ``is_unchanged`` returns True."""
+        """True from the first change until a commit begins. Opening is none: a restart reads it again."""
+        self._is_in_commit = False
         self._on_change: Callable[[Cursor[Note]], None] | None = None
         self.attached = True
         """True if it has taken everything that the main reader has passed. Only its methods change it."""
@@ -135,7 +134,8 @@ class Cursor(Generic[Note]):
         self._open = _NO_OFFSETS
         self._pending = _NO_EVENTS
         """Unsettled events by opened offset, ascending."""
-        self._events = 0
+        self._more = 0
+        """Unsettled events besides the first of each record."""
         self._blocked = 0
         self._bytes = 0
 
@@ -149,13 +149,13 @@ class Cursor(Generic[Note]):
     @property
     def unsettled(self) -> int:
         """Return the number of opened events that are not settled."""
-        return self._events
+        return len(self._pending) + self._more
 
     def end(self) -> None:
         """End the cursor with its assignment: what is open here is read again, and no longer kept."""
         if self.live:
-            records, deliveries = len(self._pending) * RECORD_BYTES, self._events * DELIVERY_BYTES
-            self.share.bytes -= self._bytes + records + deliveries
+            records, deliveries = len(self._pending) * RECORD_BYTES, self.unsettled * DELIVERY_BYTES
+            self.share.opened_bytes -= self._bytes + records + deliveries
         self.live = False
 
     def needs(self, offset: int, part: int = 0) -> bool:
@@ -174,24 +174,32 @@ class Cursor(Generic[Note]):
         return offset >= self.position and offset >= self._earlier_end and not self._parts
 
     def open(self, offset: int, size_bytes: int) -> None:
-        """Track one more unsettled event. Offsets come in ascending order, and ``advance`` follows.
+        """Track one more unsettled event; see ``open_all``."""
+        self.open_all(((offset, size_bytes),))
 
-        ``size_bytes`` is the size of the record with key and headers, counted once for all its events.
+    def open_all(self, events: Sequence[tuple[int, int]]) -> None:
+        """Track more unsettled events, by offset and size. Offsets are ascending, and ``advance`` follows.
+
+        The size is that of the record with key and headers in bytes, counted once for all its events.
         """
         pending = self._pending
-        self._events += 1
-        self.opened += 1
-        if offset in pending:
-            pending[offset] += 1
-            self.share.bytes += DELIVERY_BYTES
-            return
         if pending is _NO_EVENTS:
             pending = self._pending = {}
             self._open = deque()
-        self._open.append(offset)
-        pending[offset] = 1
-        self._bytes += size_bytes
-        self.share.bytes += size_bytes + _EVENT_BYTES
+        opened, opened_bytes = self._open, 0
+        before = len(opened)
+        for offset, size_bytes in events:
+            if offset in pending:
+                pending[offset] += 1
+            else:
+                pending[offset] = 1
+                opened.append(offset)
+                opened_bytes += size_bytes
+        records = len(opened) - before
+        self._more += len(events) - records
+        self.opened += len(events)
+        self._bytes += opened_bytes
+        self.share.opened_bytes += opened_bytes + records * RECORD_BYTES + len(events) * DELIVERY_BYTES
 
     def count_blocked(self, change: int) -> None:
         """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
@@ -199,20 +207,19 @@ class Cursor(Generic[Note]):
 
     def _filled_to(self, share: float) -> bool:
         """Return True if one of the bounds is filled to at least this share."""
-        can_run = self._events - max(0, self._blocked)
+        unsettled = self.unsettled
+        can_run = unsettled - max(0, self._blocked)
         return (
             can_run >= self._window * share
-            or self._events >= self._window * _WINDOWS_WITH_BLOCKED * share
+            or unsettled >= self._window * _WINDOWS_WITH_BLOCKED * share
             or self._bytes >= self._window_bytes * share
         )
 
     def settle(self, offset: int, size_bytes: int, part: int = 0) -> bool:
         """Settle one event at this offset. Return True if it was the last one there."""
-        self.version += 1
         if not self.is_changed:
             self._report_change()
-        pending, share = self._pending, self.share
-        self._events -= 1
+        pending = self._pending
         if self.failures:
             self.failures.pop((offset, part), None)
         if pending[offset] > 1:
@@ -222,9 +229,7 @@ class Cursor(Generic[Note]):
         if self._parts:
             self._parts.pop(offset, None)
         self._bytes -= size_bytes
-        used_bytes = size_bytes + _EVENT_BYTES
-        share.settled_bytes += used_bytes
-        share.bytes -= used_bytes
+        self.share.settled_bytes += size_bytes + _EVENT_BYTES
         if not pending:
             self._pending, self._open = _NO_EVENTS, _NO_OFFSETS
             return True
@@ -236,8 +241,8 @@ class Cursor(Generic[Note]):
     def _settle_part(self, offset: int, part: int) -> None:
         """Settle one of several open events of a record."""
         self._pending[offset] -= 1
+        self._more -= 1
         self.share.settled_bytes += DELIVERY_BYTES
-        self.share.bytes -= DELIVERY_BYTES
         if part:
             if self._parts is _NO_PARTS:
                 self._parts = {}
@@ -245,7 +250,7 @@ class Cursor(Generic[Note]):
 
     def reopen(self) -> bool:
         """Return True if the cursor was full and takes events again from now on."""
-        if not self.full or self._map_too_large or (self._events and self._filled_to(_REOPEN_AT)):
+        if not self.full or self._map_too_large or (self._pending and self._filled_to(_REOPEN_AT)):
             return False
         if not self.share.has_room:
             self.share.is_pressed = True
@@ -265,7 +270,7 @@ class Cursor(Generic[Note]):
 
         The cursor is full from now on if what it opened fills its bounds, or the endpoint's share of memory.
         """
-        if self._events:
+        if self._pending:
             share = self.share
             if self._filled_to(1.0):
                 self.full = True
@@ -274,33 +279,33 @@ class Cursor(Generic[Note]):
         if position > self.position:
             self.position = position
             if not self._pending:
-                self.version += 1
-                if not self.is_changed:
-                    self._report_change()
+                self.mark_changed()
 
     def report_changes(self, on_change: Callable[[Cursor[Note]], None]) -> None:
-        """Call ``on_change`` now, and with each first change after ``is_unchanged`` returned True."""
+        """Call ``on_change`` now, and with each first change after a commit."""
         self._on_change = on_change
         self.is_changed = False
         self.mark_changed()
 
     def mark_changed(self) -> None:
         """Have the next commit include this cursor."""
-        self.version += 1
         if not self.is_changed:
             self._report_change()
 
     def _report_change(self) -> None:
         self.is_changed = True
-        if self._on_change is not None:
+        if self._on_change is not None and not self._is_in_commit:
             self._on_change(self)
 
-    def is_unchanged(self, version: int) -> bool:
-        """Return True if the cursor is as it was in this ``version``, which the broker has now."""
-        if self.version != version:
-            return False
-        self.is_changed = False
-        return True
+    def begin_commit(self) -> None:
+        """Note that a commit begins with all changes until now."""
+        self.is_changed, self._is_in_commit = False, True
+
+    def end_commit(self, *, accepted: bool) -> None:
+        """Note that the commit has ended: report the changes since it began, or all if it failed."""
+        self._is_in_commit = False
+        if self.is_changed or not accepted:
+            self._report_change()
 
     def not_settled_below(self, position: int) -> int:
         """Return how many offsets from the cursor's position to ``position`` are not known to be settled.
@@ -371,7 +376,7 @@ class Cursor(Generic[Note]):
     def set_bounds(self, window: int, window_bytes: int) -> None:
         """Use these bounds from now on; what is open stays, and larger bounds count when it reopens."""
         self._window, self._window_bytes = window, window_bytes
-        if self._events and self._filled_to(1.0):
+        if self._pending and self._filled_to(1.0):
             self.full = True
 
     def detach(self) -> None:

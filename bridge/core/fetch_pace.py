@@ -10,8 +10,8 @@ from __future__ import annotations
 GATHER_S = 0.010
 """The longest time for which records gather at the broker. A fetch costs as much as several events, and at
 500 events per second every event would have its own."""
-BATCH_RECORDS = 12
-"""Fetches follow each other so that one brings about that many: at 2,000 events per second, every 6 ms."""
+BATCH_RECORDS = 8
+"""Fetches follow each other so that one brings about that many: at 2,000 events per second, every 4 ms."""
 FULL_RECORDS = 2 * BATCH_RECORDS
 """If that many have come, the next fetch follows at once: there is a backlog, or more than was expected."""
 SILENT_S = 5.0

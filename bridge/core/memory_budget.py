@@ -101,7 +101,16 @@ class Share:
     factor of what is free. It shrinks while others grow, and no share depends on which others exist.
     """
 
-    __slots__ = ("_at_rest", "_last", "_previous", "budget", "bytes", "factor", "is_pressed", "settled_bytes")
+    __slots__ = (
+        "_at_rest",
+        "_last",
+        "_previous",
+        "budget",
+        "factor",
+        "is_pressed",
+        "opened_bytes",
+        "settled_bytes",
+    )
 
     def __init__(self, budget: MemoryBudget) -> None:
         self.budget = budget
@@ -110,14 +119,19 @@ class Share:
         self._previous: tuple[float, int] | None = None
         self._last: tuple[float, int] | None = None
         """Two instants, five seconds apart or more, and what was settled until then."""
-        self.bytes = 0
-        """What is open at the endpoint's cursors, with records that wait elsewhere as well."""
+        self.opened_bytes = 0
+        """What was opened at the endpoint's cursors, without what ended with an assignment."""
         self.settled_bytes = 0
         """Increases with each settled event by what it used."""
         self.is_pressed = False
         """True from when a cursor was refused for lack of memory until the endpoint has room again."""
         self._at_rest: int | None = 0
         """What was settled when the endpoint came to rest; None while it works."""
+
+    @property
+    def bytes(self) -> int:
+        """Return what is open at the endpoint's cursors, with records that wait elsewhere as well."""
+        return self.opened_bytes - self.settled_bytes
 
     @property
     def is_active(self) -> bool:

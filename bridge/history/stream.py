@@ -91,8 +91,8 @@ class AttemptStream:
         """Keep an attempt until it is written."""
         self._queue.append(attempt)
         pool = self._pool
-        pool.bytes += attempt[_SIZE]
-        if pool.bytes > pool.press_at:
+        used_bytes = pool.bytes = pool.bytes + attempt[_SIZE]
+        if used_bytes > pool.press_at:
             pool.press()
 
     @property

@@ -52,7 +52,6 @@ class Connection(asyncio.Protocol):
         "_body",
         "_body_bytes",
         "_complete",
-        "_deadline_at",
         "_expects_body",
         "_fault",
         "_future",
@@ -69,6 +68,7 @@ class Connection(asyncio.Protocol):
         "_timer",
         "_timer_at",
         "_transport",
+        "deadline_at",
         "origin",
         "retired",
     )
@@ -87,7 +87,9 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._future: asyncio.Future[Response] | None = None
-        self._deadline_at = loop.time() + self._idle_s
+        self.deadline_at = loop.time() + self._idle_s
+        """When the request in flight fails, or a free connection is no longer used: many receivers close one
+        after 5 s."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._forget_answer()
@@ -115,15 +117,16 @@ class Connection(asyncio.Protocol):
 
     def start(self, data: bytes, deadline_at: float, expects_body: bool) -> asyncio.Future[Response]:
         """Write a request. The future gets its answer or a ``TransportError`` by the deadline."""
+        transport = self._transport
         assert self._future is None  # the pool hands out free connections only
-        assert self._transport is not None
+        assert transport is not None
         future = self._future = self._loop.create_future()
-        self._deadline_at = deadline_at
+        self.deadline_at = deadline_at
         self._expects_body = expects_body
         if deadline_at < self._timer_at:
             self._arm(deadline_at)
         try:
-            self._transport.write(data)
+            transport.write(data)
         except RuntimeError as exc:  # uvloop 0.23: the socket was reset, connection_lost comes later
             self.fail(TransportFault.READ, f"{self.origin} closed the connection ({exc})")
         return future
@@ -135,10 +138,6 @@ class Connection(asyncio.Protocol):
             self.retire()
         elif future.done() and not future.cancelled():
             future.exception()  # it ended at the same moment; mark its exception as retrieved
-
-    def is_fresh(self, now: float) -> bool:
-        """Return True if a free connection may still be used: many receivers close one after 5 s."""
-        return now < self._deadline_at
 
     def retire(self) -> None:
         """Accept no more requests; close the socket without sending buffered data."""
@@ -283,7 +282,7 @@ class Connection(asyncio.Protocol):
         self._future = None
         # After an early answer the rest of the request is still buffered: the connection is not reusable.
         if keep and not transport.get_write_buffer_size():
-            self._deadline_at = self._loop.time() + self._idle_s
+            self.deadline_at = self._loop.time() + self._idle_s
             owner.freed(self)
         else:
             self.retire()
@@ -316,9 +315,9 @@ class Connection(asyncio.Protocol):
 
     def _timer_fired(self) -> None:
         now = self._loop.time()
-        if now < self._deadline_at:
+        if now < self.deadline_at:
             # At most idle_s ahead, or a connection freed earlier would stay idle for too long.
-            self._arm(min(self._deadline_at, now + self._idle_s))
+            self._arm(min(self.deadline_at, now + self._idle_s))
         elif self._future is None:
             self.retire()
         else:

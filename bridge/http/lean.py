@@ -101,7 +101,7 @@ class LeanTransport:
         self._closed = False
         self._emptied: asyncio.Event = asyncio.Event()
         self._now: Callable[[], float] = _loop_time
-        """The time of the loop: from the first dial on without ``get_running_loop``, which is a system call."""
+        """The time of the loop; from the first dial on without ``get_running_loop``, a system call."""
 
     async def send(self, request: Request, timeout_s: float) -> Response:
         """Send one request, see ``Transport``. Raises ``TransportError`` and ``CancelledError``."""
@@ -119,7 +119,7 @@ class LeanTransport:
         if origin.forwarder is not None:
             await self._check_forwarded(origin, deadline_at)
         free = origin.free
-        if free and free[-1].is_fresh(now):
+        if free and now < free[-1].deadline_at:
             connection = free.pop()
         else:
             connection = await self._acquire(origin, deadline_at)
@@ -132,7 +132,7 @@ class LeanTransport:
         except asyncio.CancelledError:
             connection.abandon(future)
             raise
-        if response.status == 407 and origin.forwarder is not None:  # from the proxy, not the receiver
+        if origin.forwarder is not None and response.status == 407:  # from the proxy, not the receiver
             raise refused(f"the proxy {origin.forwarder.url.origin}", 407)
         return response
 
@@ -217,7 +217,7 @@ class LeanTransport:
     async def _next(self, origin: _Origin) -> Connection:
         while origin.free:
             connection = origin.free.pop()
-            if connection.is_fresh(self._now()):
+            if self._now() < connection.deadline_at:
                 return connection
             connection.retire()
         if self._open >= self._max:

@@ -1,4 +1,4 @@
-"""The switches and beginnings in ``<group>.control``, for every pod and restart.
+"""Follow and write ``<group>.control``: the switches and beginnings, for every pod and restart.
 
 The topic is compacted. It has one record per endpoint or event type that was ever switched, and one per
 endpoint that has begun. Every pod follows it, so a change reaches all of them within a second.
@@ -13,22 +13,20 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from bridge.core import beginning
-from bridge.core.beginning import Beginning, Beginnings, DamagedBeginningError
+from bridge.core.beginning import Beginning, Beginnings
 from bridge.core.instant import precise_instant
 from bridge.core.switches import (
-    DamagedSwitchError,
     EventTypes,
     Subject,
     Switch,
     Switches,
     key_of,
-    read_switch,
-    subject_of,
 )
 from bridge.errors import BrokerError, KafkaUnavailable, RecordsDeleted
 from bridge.kafka.broker_call import broker_call
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.control_reader import FOLLOW_S, ControlReader
+from bridge.kafka.control_records import ControlRecords
 from bridge.kafka.producer import DurableProducer, NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Record
@@ -64,10 +62,11 @@ class ControlTopic:
         self._options = options
         self._topic = topic
         self._switches = switches
-        self._event_types = event_types
         self._who = who
         self._beginnings = Beginnings() if beginnings is None else beginnings
-        self._others = dict(others or {})
+        self._records = ControlRecords(
+            switches, event_types, self._beginnings, others or {}, self._write_again
+        )
         self._remembered: set[str] = set()
         """The endpoints whose beginnings this process writes."""
         self._position: int | None = None
@@ -99,14 +98,14 @@ class ControlTopic:
                     await reader.rewind()
             self._position = reader.position
         for subject, switch in loaded.items():
-            self._put(subject, switch)
+            self._records.put(subject, switch)
 
     async def follow(self) -> None:
         """Apply every later change; runs until it is cancelled."""
         while True:
             try:
                 following = SideReader(self._options, long_poll_ms=int(FOLLOW_S * 1000))
-                async with self._reader(following, self._put, self._position) as reader:
+                async with self._reader(following, self._records.put, self._position) as reader:
                     while True:
                         await self._read_on(reader)
                         self._log_recovery()
@@ -124,54 +123,12 @@ class ControlTopic:
     def _reader(
         self, reader: SideReader, put: Callable[[Subject, Switch], None], start: int | None
     ) -> ControlReader:
-        return ControlReader(reader, self._topic, lambda record: self._apply(record, put), start)
+        return ControlReader(reader, self._topic, lambda record: self._records.apply(record, put), start)
 
-    def _put(self, subject: Subject, switch: Switch) -> None:
-        if isinstance(subject, EventTypes):
-            self._event_types.put(subject, switch)
-        else:
-            self._switches.put(subject, switch)
-
-    def _apply(self, record: Record, put: Callable[[Subject, Switch], None]) -> None:
-        endpoint = beginning.endpoint_of(record.key)
-        if endpoint is not None:
-            self._apply_beginning(record, endpoint)
-            return
-        subject = subject_of(record.key)
-        if subject is None:
-            self._apply_other(record)  # or a hold, or the key of a newer release
-            return
-        try:
-            put(subject, read_switch(record.value))
-        except DamagedSwitchError as exc:
-            is_types = isinstance(subject, EventTypes)
-            field, command = ("event_types", "events") if is_types else ("endpoint", "endpoints")
-            _log.error(
-                events.CONTROL_IGNORED,
-                place=record.place,
-                **{field: str(subject)},
-                cause=str(exc),
-                remedy=f"its state is unchanged; set it again with `hookferry {command} on` or `off`",
-            )
-
-    def _apply_other(self, record: Record) -> None:
-        for prefix, apply in self._others.items():
-            if record.key is not None and record.key.startswith(prefix):
-                apply(record)
-
-    def _apply_beginning(self, record: Record, endpoint: str) -> None:
-        try:
-            self._beginnings.put(endpoint, beginning.read_beginning(record.value))
-            if endpoint in self._remembered and self._beginnings.unwritten([endpoint]):
-                self._write_requested.set()  # another pod's record, which lacks something of ours
-        except DamagedBeginningError as exc:
-            _log.error(
-                events.CONTROL_IGNORED,
-                place=record.place,
-                endpoint=endpoint,
-                cause=str(exc),
-                remedy="none needed: the bridge writes the record again when it is assigned partitions",
-            )
+    def _write_again(self, endpoint: str) -> None:
+        """Write the beginning of an endpoint again: another pod's record lacks something of ours."""
+        if endpoint in self._remembered:
+            self._write_requested.set()
 
     async def remember(self, beginnings: Mapping[str, Beginning]) -> None:
         """Add to what is known of these endpoints, and return once the topic has it.

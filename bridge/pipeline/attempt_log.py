@@ -27,7 +27,7 @@ from bridge.history.pool import ATTEMPT_BYTES
 from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.shown_answers import ShownAnswers, recurs
-from bridge.rendering import Headers, Rendered
+from bridge.rendering import Headers
 from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
 from bridge.rendering.stored import target_of
@@ -64,9 +64,10 @@ _SHOWN = ("status", "attempt", "duration_ms", "type", "webhook_id", "entity", "p
 class Target:
     """What all requests of an endpoint have in common.
 
-    ``headers`` follow those of the event. ``secret_headers`` (lower case) are masked wherever they are
-    shown, whether they come from ``headers`` or from the event; so are ``body_secret`` and what the
-    configuration has after the origin of the URL. ``shown_url`` renders the rest of it, if events change it.
+    ``headers`` are the last ones of each request, after what was rendered and the signature.
+    ``secret_headers`` (lower case) are masked wherever they are shown, whether they come from ``headers`` or
+    from the event; so are ``body_secret`` and what the configuration has after the origin of the URL.
+    ``shown_url`` renders the rest of it, if events change it.
     ``added`` are headers that the transport adds to the request, as they may be shown.
     ``kept_success`` and ``kept_failure``: the size up to which the history keeps bodies, -1 for none. With
     ``scrub_bodies``, bodies are searched for secrets before they are kept: a template inserts one.
@@ -83,11 +84,6 @@ class Target:
     added: Headers = ()
     shown_url: TargetTemplate | None = None
     scrub_bodies: bool = False
-
-    def request(self, rendered: Rendered, signature: Headers) -> Request:
-        """Return the request: what was rendered, then the signature, then the endpoint's own headers."""
-        method, url, headers, body = rendered
-        return Request(method, url, headers + signature + self.headers, body)
 
     def shown_body(self, sent: bytes) -> bytes:
         """Return a body as it may be kept and shown."""
@@ -193,7 +189,7 @@ class AttemptLog:
         if self._secret_in_rendered:
             rendered = self._target.masked(rendered)
         lines = b"\n".join(map(_LINE, rendered)) + self._constant_lines
-        size_bytes = self._common_bytes + len(lines) + len(kept or b"")
+        size_bytes = self._common_bytes + len(lines) + (len(kept) if kept else 0)
         (topic, partition), offset, appended_ms = event.record[:3]
         row = (
             at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
@@ -206,9 +202,9 @@ class AttemptLog:
             return cast("Later", later)
         successes = self._successes
         successes.append(row)
-        if len(successes) == 1:
+        if (waiting := len(successes)) == 1:
             asyncio.get_running_loop().call_later(_BATCH_AFTER_S, self.write_successes)
-        elif len(successes) == _BATCH_SIZE:
+        elif waiting == _BATCH_SIZE:
             asyncio.get_running_loop().call_soon(self.write_successes)
         return None
 

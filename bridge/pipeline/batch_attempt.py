@@ -110,7 +110,7 @@ class BatchClient(EndpointClient):
             coding, body = await self._compressed(self._compression, body)
         method, url, *_ = batch.rendered[0]
         signature = self._signer.headers(batch_id(batch.webhook_ids), at_s, body, method, url)
-        return self._target.request(Rendered(method, url, self.form.headers, body), coding + signature)
+        return Request(method, url, self.form.headers + coding + signature + self._target.headers, body)
 
     def _judge_each(self, batch: Batch, outcome: Outcome, judgement: Judgement) -> BatchResult:
         """Return the judgement of each event. A refusal of several says nothing about one of them."""

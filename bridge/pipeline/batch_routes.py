@@ -19,19 +19,22 @@ from bridge.telemetry.counted import Counter
 
 HANDED_OVER, UNWANTED, SWITCHED_OFF = "handed_over", "unwanted", "switched_off"
 
-HandOver = Callable[[Event, EndpointCursor], bool | None]
-"""Enqueues an event, or decides not to. Returns True if that changes its outcome to ``HANDED_OVER``."""
+Take = Callable[[Event], bool | None]
+"""Takes an event for an endpoint, or decides not to. Returns True if that changes its outcome to
+``HANDED_OVER``."""
 
 
 class BatchRoute(NamedTuple):
-    """The outcome of the events of a type unless an endpoint changes it, and how to hand them over."""
+    """The outcome of the events of a type unless an endpoint changes it, and what takes them."""
 
     outcome: str
-    targets: Sequence[tuple[EndpointCursor, HandOver]]
+    takes: Sequence[Take]
 
 
 class BatchRoutes:
-    """The routes of the events of one batch, from the record at ``begin`` on.
+    """The routes of the events of one batch, from the record at ``begin`` on, and what they have taken.
+
+    What is taken is enqueued by ``flush``, all events of an endpoint together.
 
     All its events that are not sent again have one source and one topic. ``known`` therefore has their
     routes by type, or by type and tenant if the router needs it. Routes of types that are off are evaluated
@@ -50,6 +53,8 @@ class BatchRoutes:
         self._begin = begin
         self.cursors = {cursor.endpoint: cursor for cursor in cursors}
         self.known: dict[Hashable, BatchRoute] = {}
+        self._taken: dict[str, list[Event]] = {}
+        """By endpoint, in the order of the log; the list of an endpoint stays the same."""
 
     def of(self, event: Event) -> BatchRoute:
         """Return the route of an event; the events that are not sent again look into ``known`` first."""
@@ -67,19 +72,26 @@ class BatchRoutes:
     def _among(self, route: Route[str]) -> BatchRoute:
         """Return the part of a route that this batch feeds."""
         outcome = SWITCHED_OFF if route.off else UNWANTED
-        targets: list[tuple[EndpointCursor, HandOver]] = []
+        takes: list[Take] = []
         for endpoint, passes in route.candidates:
             cursor = self.cursors.get(endpoint)
             if cursor is None:  # another reader feeds it
                 outcome = HANDED_OVER
                 continue
-            enqueue = self._dispatchers[endpoint].enqueue
+            taken = self._taken.setdefault(endpoint, [])
             if passes is None and cursor.needs_all_from(self._begin):
                 outcome = HANDED_OVER
-                targets.append((cursor, enqueue))
+                takes.append(taken.append)
             else:
-                targets.append((cursor, partial(_hand_over_if_needed, enqueue, passes)))
-        return BatchRoute(outcome, targets)
+                takes.append(partial(self._take_if_needed, taken, cursor, passes))
+        return BatchRoute(outcome, takes)
+
+    def flush(self) -> None:
+        """Enqueue what was taken. Call it at last, and before anything else is opened at a cursor."""
+        for endpoint, taken in self._taken.items():
+            if taken:
+                self._dispatchers[endpoint].enqueue(taken, self.cursors[endpoint])
+                taken.clear()
 
     def _count_left_out(self, event: Event, off: Sequence[str]) -> None:
         for endpoint in off:
@@ -87,22 +99,19 @@ class BatchRoutes:
             if cursor is not None and cursor.needs(event.record.offset, event.index):
                 self._left_out[endpoint].inc()
 
-
-def _hand_over_if_needed(
-    enqueue: Callable[[Event, EndpointCursor, DecodeError | FilterError | None], None],
-    passes: Callable[[Event], bool] | None,
-    event: Event,
-    cursor: EndpointCursor,
-) -> bool:
-    """Enqueue an event unless it is settled or does not pass. Return False if it does not pass."""
-    if not cursor.needs(event.record.offset, event.index):
+    def _take_if_needed(
+        self, taken: list[Event], cursor: EndpointCursor, passes: Callable[[Event], bool] | None, event: Event
+    ) -> bool:
+        """Take an event unless it is settled or does not pass. Return False if it does not pass."""
+        if not cursor.needs(event.record.offset, event.index):
+            return True
+        try:
+            if passes is not None and not passes(event):
+                return False
+        except (DecodeError, FilterError) as exc:
+            forget_frames(exc)
+            self.flush()
+            self._dispatchers[cursor.endpoint].enqueue((event,), cursor, exc)
+            return True
+        taken.append(event)
         return True
-    fault: DecodeError | FilterError | None = None
-    try:
-        if passes is not None and not passes(event):
-            return False
-    except (DecodeError, FilterError) as exc:
-        forget_frames(exc)
-        fault = exc
-    enqueue(event, cursor, fault)
-    return True

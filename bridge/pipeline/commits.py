@@ -39,10 +39,9 @@ _AT_ONCE = 16
 
 
 class _Packed(NamedTuple):
-    """A cursor to commit: its version, and the offset and completion map for it."""
+    """A cursor to commit, and the offset and completion map for it."""
 
     cursor: EndpointCursor
-    version: int
     committed: Committed
 
 
@@ -113,9 +112,9 @@ class Commits:
             await self._pass_fence(changed)
             await self._commit_cursors(changed, accepted, is_whole)
         finally:
-            for cursor, version, _ in changed:
-                if cursor.live and not (cursor in accepted and cursor.is_unchanged(version)):
-                    self._changed.add(cursor)
+            for cursor, _ in changed:
+                if cursor.live:
+                    cursor.end_commit(accepted=cursor in accepted)
 
     def _is_ours(self, key: CursorKey) -> bool:
         endpoint, partition = key
@@ -128,12 +127,13 @@ class Commits:
             checkpoint = self._checkpoints.known.get(cursor)
             if checkpoint is None:  # its assignment ended
                 continue
-            version, committed = cursor.version, self._packer.pack(cursor, checkpoint.topic_id)
+            committed = self._packer.pack(cursor, checkpoint.topic_id)
+            cursor.begin_commit()
             if cursor.full:
                 self._checkpoints.reopen(cursor)
             checkpoint.send(committed)
             self._group_offsets.note_moved(cursor.partition)
-            changed.append(_Packed(cursor, version, committed))
+            changed.append(_Packed(cursor, committed))
         return changed
 
     def _refresh_when_due(self) -> None:
@@ -191,7 +191,7 @@ class Commits:
         refused = await self._offsets.commit(
             f"{self._group}.{endpoint}", {packed.cursor.partition: packed.committed for packed in all_packed}
         )
-        for cursor, _, committed in all_packed:
+        for cursor, committed in all_packed:
             checkpoint = self._checkpoints.known.get(cursor)  # none: its assignment ended meanwhile
             if checkpoint is not None and cursor.partition not in refused:
                 checkpoint.accept(committed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
@@ -19,6 +19,7 @@ from bridge.core.completion_map import NO_ANSWER, Failures
 from bridge.core.lanes import Lane
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import DELIVERED, Judgement
+from bridge.dead_letters.hold import Hold
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
@@ -111,34 +112,39 @@ class EndpointDispatcher(DispatcherView):
         self._queue.retry_now()
 
     def enqueue(
-        self, event: Event, cursor: EndpointCursor, fault: DecodeError | FilterError | None = None
+        self, events: Iterable[Event], cursor: EndpointCursor, fault: DecodeError | FilterError | None = None
     ) -> None:
-        """Open an event at its cursor and add it to its lane, with the attempts of earlier processes.
+        """Open events at their cursor and add each to its lane, with the attempts of earlier processes.
 
-        ``fault``: why it is unknown whether the endpoint selects the event; it is parked in its turn.
+        They follow each other in the log. ``fault``: why it is unknown whether the endpoint selects them;
+        they are parked in their turn.
         """
-        _, offset, _, key, value, headers, _ = event.record
-        part = event.index
-        size_bytes = len(value or b"") + len(key or b"")
-        if headers:
-            size_bytes = event.record.size_bytes
-        if part:  # an item of a bulk record keeps a copy of its bytes
-            size_bytes *= 2
-        cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
-        counted = event.first or event
-        counted.holders += 1
-        self._budget.free -= DELIVERY_BYTES if counted.holders > 1 else DELIVERY_BYTES + cost_bytes
-        cursor.open(offset, size_bytes)
-        delivery = Delivery(event, cursor, offset, size_bytes, part, 0, cost_bytes)
-        if fault is not None:
-            delivery.fault = fault
-        if cursor.failures and (failed := cursor.failures.get((offset, part))) is not None:
-            delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
-            delivery.park_cause = refused_before(failed)
-            delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
-        queue = self._queue
-        if queue.push(event.lane, delivery) and (queue.sleepers or queue.vacancies):
-            queue.wake()
+        queue, failures = self._queue, cursor.failures
+        sizes: list[tuple[int, int]] = []
+        used_bytes = ready = 0
+        for event in events:
+            _, offset, _, key, value, headers, _ = event.record
+            part = event.index
+            size_bytes = event.record.size_bytes if headers else len(value or b"") + len(key or b"")
+            if part:  # an item of a bulk record keeps a copy of its bytes
+                size_bytes *= 2
+            cost_bytes = RECORD_BYTES + (size_bytes if size_bytes < LARGE_BYTES else 3 * size_bytes)
+            counted = event.first or event
+            before = counted.holders
+            counted.holders = before + 1
+            used_bytes += DELIVERY_BYTES if before else DELIVERY_BYTES + cost_bytes
+            sizes.append((offset, size_bytes))
+            delivery = Delivery(event, cursor, offset, size_bytes, part, 0, cost_bytes)
+            if fault is not None:
+                delivery.fault = fault
+            if failures and (failed := failures.get((offset, part))) is not None:
+                delivery.attempts, delivery.first_failed_at = failed.attempts, failed.first_at_s
+                delivery.park_cause = refused_before(failed)
+                delivery.status = 0 if failed.refused == NO_ANSWER else failed.refused
+            ready += queue.push(event.lane, delivery)
+        self._budget.free -= used_bytes
+        cursor.open_all(sizes)
+        queue.wake_for(ready)
 
     def enqueue_mark(self, mark: RedriveMark, record: Record, cursor: EndpointCursor) -> None:
         """Open the end of a redrive at its cursor and add it to the lane that it may release."""
@@ -239,8 +245,7 @@ class EndpointDispatcher(DispatcherView):
             self._retry_later(lane, _LEASE_WAIT_S)
             return
         if parking.holds is not None and (hold := parking.hold_on(event)) is not None:
-            parked = parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
-            await self._complete_parked(parked, lane, delivery)
+            await self._park_held(lane, delivery, hold)
             return
         if delivery.park_cause:
             await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
@@ -338,6 +343,10 @@ class EndpointDispatcher(DispatcherView):
         parked = self._parking.park(delivery, cause, lambda: self._may_wait(delivery))
         await self._complete_parked(parked, lane, delivery)
 
+    async def _park_held(self, lane: Lane[LaneItem], delivery: Delivery, hold: Hold) -> None:
+        parked = self._parking.park_held(delivery, hold, lambda: self._may_wait(delivery))
+        await self._complete_parked(parked, lane, delivery)
+
     async def _complete_parked(
         self, parking: Coroutine[Any, Any, bool], lane: Lane[LaneItem], delivery: Delivery
     ) -> None:
@@ -373,8 +382,8 @@ class EndpointDispatcher(DispatcherView):
         if isinstance(item, QueuedMark):
             return
         counted = item.event.first or item.event
-        counted.holders -= 1
-        self._budget.free += DELIVERY_BYTES if counted.holders else DELIVERY_BYTES + item.cost_bytes
+        left = counted.holders = counted.holders - 1
+        self._budget.free += DELIVERY_BYTES if left else DELIVERY_BYTES + item.cost_bytes
 
     def _drop_head(self, lane: Lane[LaneItem]) -> None:
         """Remove the head of a lane that the next owner of its partition reads again."""

@@ -124,10 +124,11 @@ class Intake:
         first record of the key for each of the ``count`` items; None if no item is a duplicate.
         """
         known, by_tenant = routes.known, self._router.by_tenant
-        waiting: list[Event] = []
+        routed: list[Event] = []
         handed_over = count
         for record, items in decoded:
             if faults and record.offset in faults:
+                routes.flush()
                 self._see_fault(tasks, record, faults[record.offset], routes.cursors)
             for item in items:
                 if repeated is not None and (first := next(repeated)) is not None:
@@ -136,6 +137,7 @@ class Intake:
                     self._oddities.see_duplicate(item, record, first)
                     continue
                 if isinstance(item, RedriveMark):
+                    routes.flush()
                     self._hand_over_mark(item, record, routes.cursors)
                     continue
                 if item.refused:
@@ -143,17 +145,18 @@ class Intake:
                 route = None
                 if item.resend is None:
                     route = known.get((item.type, item.tenant) if by_tenant else item.type)
-                outcome, targets = route or routes.of(item)
-                for cursor, hand_over in targets:
-                    if hand_over(item, cursor):
+                outcome, takes = route or routes.of(item)
+                for take in takes:
+                    if take(item):
                         outcome = HANDED_OVER
                 if outcome != HANDED_OVER:
                     handed_over -= 1
                     self._counts[outcome].inc()
-                if (item.first or item).holders:
-                    waiting.append(item)
+                if takes:
+                    routed.append(item)
+        routes.flush()
         self._counts[HANDED_OVER].inc(handed_over)
-        return waiting
+        return [event for event in routed if (event.first or event).holders]
 
     def _decode(self, partition: Partition, records: Sequence[Record]) -> tuple[list[Items], Faults]:
         """Return the items of each record, and by offset why a record has none."""

@@ -206,6 +206,12 @@ class LaneQueue(Lanes[LaneItem]):
             self.vacancies -= 1
             self._start_worker()
 
+    def wake_for(self, lanes: int) -> None:
+        """Wake or start a worker for each of so many lanes that became ready, as far as there are any."""
+        while lanes and (self.sleepers or self.vacancies):
+            self.wake()
+            lanes -= 1
+
     def oldest_ms(self) -> int | None:
         """Return the record timestamp of the oldest event that waits, in milliseconds; None if none does.
 

@@ -18,6 +18,7 @@ from bridge.errors import RenderError
 from bridge.model import Event, ExactNumber, Url
 
 CONTENT_TYPE = b"application/json"
+_JSON = ((b"content-type", CONTENT_TYPE),)
 _new = tuple.__new__
 """``Rendered(...)`` without the call of its ``__new__``, which is written in Python."""
 
@@ -52,11 +53,12 @@ class StandardRenderer:
     """The usual case: a constant method and URL, and the standard body, which endpoints share."""
 
     def __init__(self, method: str, url: Url) -> None:
-        self._begin = method, url, ((b"content-type", CONTENT_TYPE),)
+        self._method = method
+        self._url = url
 
     def render(self, event: Event) -> Rendered:
         """See ``Renderer``."""
-        return _new(Rendered, (*self._begin, standard_body(event)))
+        return _new(Rendered, (self._method, self._url, _JSON, standard_body(event)))
 
 
 def standard_body(event: Event) -> bytes:

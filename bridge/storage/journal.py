@@ -137,13 +137,16 @@ class Journal:
         Part 0 is the whole offset. Return False if the segment is full: declare the cursor again, which
         begins another one.
         """
-        if self._map is None:
+        file = self._map
+        if file is None:
             return True
         at = self._at
-        if at + _ENTRY_BYTES > self._end:
+        end = at + _ENTRY_BYTES
+        if end > self._end:
             return False
-        _write_entry(self._map, at, crc32(_checked(cursor, part, offset), self._salt), cursor, part, offset)
-        self._at = at + _ENTRY_BYTES
+        check = crc32(_checked(cursor, part, offset), self._salt)
+        _write_entry(file, at, check, cursor, part, offset)
+        self._at = end
         return True
 
     def delete_before(self, segment: int, is_ours: Callable[[CursorKey], bool]) -> None:

@@ -224,13 +224,17 @@ class Lines:
         """Return a line with a place for each value; the last one is the timestamp."""
         before = _inside(self._facts)
         after = _inside(_labels | {"event": self._event, "level": "info"})
-        fields = b",".join(orjson.dumps(field) + b":%b" for field in self._fields)
+        fields = b",".join(_for_template(orjson.dumps(field)) + b":%b" for field in self._fields)
         return b'{%b,%b,%b,"timestamp":%%b}\n' % (before, fields, after)
 
 
 def _inside(fields: dict[str, Any]) -> bytes:
     """Return the JSON of fields without its braces, for a template."""
-    return orjson.dumps(fields)[1:-1].replace(b"%", b"%%")
+    return _for_template(orjson.dumps(fields)[1:-1])
+
+
+def _for_template(encoded: bytes) -> bytes:
+    return encoded.replace(b"%", b"%%")
 
 
 def _encoded_each(values: list[Any]) -> list[bytes]:

@@ -60,5 +60,6 @@ def build_trial_request(
     compression = build_compression(endpoint)
     coding, body = ((), rendered.body) if compression is None else compression.of(rendered.body)
     signature = signer.headers(id_, at_s, body, rendered.method, rendered.url)
-    readable = target.request(rendered, coding + signature)
+    headers = rendered.headers + coding + signature + target.headers
+    readable = Request(rendered.method, rendered.url, headers, rendered.body)
     return Trial(readable, readable._replace(body=body))

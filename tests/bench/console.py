@@ -19,9 +19,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from bridge.console.query import AttemptQuery
-
 from bridge.console.intakes import AttemptsIntake
+from bridge.console.query import AttemptQuery
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Change, Database, Run
 from bridge.console.store.endpoint_stats import read_stats

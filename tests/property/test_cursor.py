@@ -43,7 +43,7 @@ class CursorMachine(RuleBasedStateMachine):
         )
         self.open: list[int] = []
         self.blocked: set[int] = set()
-        self.committed_version = -1
+        self.cursor.report_changes(lambda cursor: None)
         self.known = set(self.settled_at_commit)
 
     @rule(gaps=st.lists(st.integers(0, 5), min_size=1, max_size=8))
@@ -92,14 +92,15 @@ class CursorMachine(RuleBasedStateMachine):
 
     @rule()
     def commit(self) -> None:
-        """As in ``Checkpoints``: a cursor whose version has not changed is not committed."""
-        if self.cursor.version != self.committed_version:
-            self.committed_version = self.cursor.version
+        """As in ``Commits``: a cursor that has not changed is not committed."""
+        if self.cursor.is_changed:
+            self.cursor.begin_commit()
             progress = self.cursor.progress()
             text, fits = completion_map.encode(*progress)
             self.cursor.set_map_fits(fits)
             self.cursor.reopen()
             self.durable = (progress.offset, text)
+            self.cursor.end_commit(accepted=True)
         self.settled_at_commit = set(self.known)
 
     @precondition(lambda self: self.delivered)

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import uvicorn
-from bridge.console.actor import Actor
 
+from bridge.console.actor import Actor
 from bridge.console.oidc_login import OidcLogin
 from bridge.console.pages.app import pages
 from tests.support.console_fake import NOW_S, FakeConsole

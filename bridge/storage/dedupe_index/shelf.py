@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Literal
 
 from bridge.core.dedupe import Claim
 from bridge.model import Partition
@@ -24,6 +26,13 @@ later one, and it would be lost."""
 
 
 _MARKS = {size: ",".join("?" * size) for size in (1 << power for power in range(_CHUNK.bit_length()))}
+_ROWS = 64
+"""Rows per INSERT, with four parameters each. More of them bring next to nothing."""
+_PLACES = {
+    size: ",".join(["(?,?,?,?)"] * size) for size in (1 << power for power in range(_ROWS.bit_length()))
+}
+_Row = tuple[int, int, int, int]
+"""The upper half of a key, the sealed lower half, the first offset and its digest."""
 
 
 class Shelf:
@@ -103,15 +112,16 @@ class Shelf:
 
         Most batches contain new keys only: they are inserted, and read only where one was there before.
         """
-        rows = {claim[0]: _row(claim) for claim in claims}
+        rows = _rows(claims)
         older, before = self._read(1, [*rows]), self._db.total_changes
-        self._db.executemany(f"INSERT OR IGNORE INTO {self._table(0)} VALUES (?, ?, ?, ?)", rows.values())
+        self._insert("IGNORE", rows.values())
         self.keys += len(rows)
         if not older and len(rows) == len(claims) == self._db.total_changes - before:
             return list(claims)
         current, known = self._read(0, [*rows]), older
         _add_earlier(known, current)
-        firsts, changed = [], {}
+        firsts: list[Claim] = []
+        changed: list[Claim] = []
         for claim in claims:
             key = claim[:2]
             first = known.get(key)
@@ -119,9 +129,24 @@ class Shelf:
                 first = known[key] = claim
             firsts.append(first)
             if current.get(key) != first:
-                changed[claim[0]] = _row(first)
-        self._db.executemany(f"INSERT OR REPLACE INTO {self._table(0)} VALUES (?, ?, ?, ?)", changed.values())
+                changed.append(first)
+        self._insert("REPLACE", _rows(changed).values())
         return firsts
+
+    def _insert(self, otherwise: Literal["IGNORE", "REPLACE"], rows: Iterable[_Row]) -> None:
+        """Insert rows into the current table. ``otherwise``: what to do where a key is there already.
+
+        Each statement takes several rows. With one for each row, other threads could take the interpreter
+        four times per row, and the loop would wait for it.
+        """
+        left = list(rows)
+        while left:
+            size = min(_ROWS, 1 << (len(left).bit_length() - 1))  # few sizes, so that few are prepared
+            self._db.execute(
+                f"INSERT OR {otherwise} INTO {self._table(0)} VALUES {_PLACES[size]}",
+                [*chain.from_iterable(left[:size])],
+            )
+            del left[:size]
 
     def log_time(self, at_ms: int) -> int:
         """Add the time of a batch, and return the time of the log: the earliest of the last few batches."""
@@ -155,9 +180,11 @@ class Shelf:
         )
 
 
-def _row(claim: Claim) -> tuple[int, int, int, int]:
-    high, low, offset, digest = claim
-    return high, low ^ (offset * _ODD & _MOST), offset, digest
+def _rows(claims: Iterable[Claim]) -> dict[int, _Row]:
+    """Return the rows of claims, by the upper half of the key."""
+    return {
+        high: (high, low ^ (offset * _ODD & _MOST), offset, digest) for high, low, offset, digest in claims
+    }
 
 
 def _add_earlier(known: dict[tuple[int, int], Claim], more: Mapping[tuple[int, int], Claim]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from bridge.console.query import AttemptQuery
 
+from bridge.console.query import AttemptQuery
 from bridge.console.retention import Retention
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Database

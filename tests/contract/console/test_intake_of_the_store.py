@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from bridge.console.query import AttemptQuery
 
 from bridge.console.intakes import AttemptsIntake
+from bridge.console.query import AttemptQuery
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Database, Insert
 from bridge.console.store.endpoint_stats import read_stats

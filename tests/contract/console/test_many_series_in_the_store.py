@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from bridge.console.query import AttemptQuery
-
 from bridge.console.store.attempts import AttemptQueries
 from bridge.console.store.database import Database
 from bridge.console.store.postgres import PostgresDatabase

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from bridge.console.query import ParkedQuery
 
 from bridge.console.intakes import ControlIntake
+from bridge.console.query import ParkedQuery
 from bridge.console.store.control import ControlQueries, job_row
 from bridge.console.store.database import Database
 from bridge.console.store.parked import ParkedQueries

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bridge.core.url import parse_url
 from bridge.errors import TransportFault
 from bridge.http.egress_policy import EgressPolicy
@@ -30,6 +32,27 @@ async def test_a_request_is_sent_in_one_write(lean: LeanTransport) -> None:
     await lean.close()
     server.close()
     await server.wait_closed()
+
+
+async def test_a_request_over_a_free_connection_does_not_look_for_the_loop(
+    lean: LeanTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Python 3.11, ``get_running_loop`` is a system call."""
+
+    async def script(peer: Peer, received: Received) -> None:
+        await peer.write(b"HTTP/1.1 204 N\r\n\r\n")
+
+    def get_running_loop() -> asyncio.AbstractEventLoop:
+        raise AssertionError("a request asked for the loop")
+
+    async with ScriptedServer(script) as server:
+        await lean.send(post(server), 5)
+        sending = lean.send(post(server), 5)
+        with monkeypatch.context() as patch:
+            patch.setattr("bridge.http.lean.asyncio.get_running_loop", get_running_loop)
+            waiting = sending.send(None)
+        assert waiting is not None, "it waits for the answer"
+        sending.close()
 
 
 async def test_http_1_0_with_keep_alive_keeps_the_connection(lean: LeanTransport) -> None:

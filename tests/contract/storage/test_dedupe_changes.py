@@ -76,7 +76,7 @@ async def test_a_thread_copies_what_was_claimed_into_the_file(
 async def test_the_log_of_changes_does_not_grow_while_claims_come_all_the_time(
     index: KeyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transaction begins before the thread has copied those before. SQLite by itself would always append."""
+    """A transaction begins before the thread has copied the others. SQLite alone would always append."""
     monkeypatch.setattr(module, "_MOST_CHANGES", 500)
     offset, sizes = 0, []
 

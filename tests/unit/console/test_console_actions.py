@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
-from bridge.console.query import AttemptQuery
 
 from bridge.console import actions as actions_module
 from bridge.console.actions import StoreActions
 from bridge.console.ports import Done, Who
+from bridge.console.query import AttemptQuery
 from bridge.console.store.control import ControlQueries
 from bridge.console.store.sqlite import SqliteDatabase
 from bridge.errors import ActionRefused, KafkaUnavailable

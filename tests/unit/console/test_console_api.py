@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from bridge.console.query import AttemptQuery, ParkedQuery
 
 from bridge.console.access import Logins
 from bridge.console.ports import Done, Who
+from bridge.console.query import AttemptQuery, ParkedQuery
 from bridge.errors import ActionRefused, BadCursor, ConfigError, KafkaUnavailable
 from bridge.settings.models.console import ConsoleSettings
 from bridge.wiring.replay_plan import ReplayRequest

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import orjson
 import pytest
-from bridge.console.actor import Actor
 from joserfc import jwk, jwt
 from pydantic import SecretStr, ValidationError
 
+from bridge.console.actor import Actor
 from bridge.console.oidc import OidcProvider
 from bridge.console.oidc_login import OidcLogin
 from bridge.settings.models.console import ConsoleOidcSettings

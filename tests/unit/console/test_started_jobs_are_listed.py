@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from bridge.console.query import AttemptQuery
 
 from bridge.console import job_actions
 from bridge.console.job_actions import JobActions
 from bridge.console.ports import Who
+from bridge.console.query import AttemptQuery
 from bridge.core.jobs import Job
 from bridge.settings import Settings
 from tests.support.settings_example import VALID

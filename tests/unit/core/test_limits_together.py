@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.model import AnswerKind
@@ -48,6 +51,47 @@ def drive(
         sent.append(at)
         at += 1 / most_per_s
     return sent
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                ["ok", "ok", "ok", "failed", "throttled", "unavailable", "try", "wait", "follow"]
+            ),
+            st.sampled_from([None, None, 1.0, 50.0]),
+        ),
+        max_size=60,
+    ),
+    st.booleans(),
+)
+def test_an_open_gate_admits_every_request_and_one_with_a_rate_is_never_open(
+    steps: list[tuple[Any, float | None]], has_rate: bool
+) -> None:
+    gate, now = make(*[(1000, 1.0)] * has_rate, concurrency=8), 0.0
+    for step, retry_after_s in steps:
+        now += 0.01
+        if step == "try":
+            gate.try_now(now)
+        elif step == "wait":
+            now += retry_after_s or 0.0
+        elif step == "follow":
+            gate.follow(make((10, 1.0)))
+        elif gate.admit(now) == 0:
+            exchange(gate, now, step, retry_after_s)
+        if gate.is_open:
+            assert not has_rate
+            assert not gate.limits(now)
+            assert gate.admit(now) == 0
+
+
+def test_a_gate_is_open_while_the_endpoint_works_and_not_after_a_failure() -> None:
+    gate = make()
+    assert not gate.is_open
+    assert gate.admit(0.0) == 0
+    assert gate.is_open
+    exchange(gate, 0.1, "failed")
+    assert not gate.is_open
 
 
 def test_a_working_endpoint_is_not_limited() -> None:

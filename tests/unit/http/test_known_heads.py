@@ -74,12 +74,17 @@ class Pool:
 
 
 def answer(
-    heads: KnownHeads, pieces: Sequence[bytes], *, body: bool = True, unsent: int = 0
+    heads: KnownHeads,
+    pieces: Sequence[bytes],
+    *,
+    body: bool = True,
+    unsent: int = 0,
+    limits: Limits = LIMITS,
 ) -> tuple[object, int, bool | None]:
     """Return what a new connection makes of an answer: the response or fault, and whether it stays open."""
 
     async def exchange() -> tuple[object, int, bool | None]:
-        connection = Connection(asyncio.get_running_loop(), "http://x:1", LIMITS, heads)
+        connection = Connection(asyncio.get_running_loop(), "http://x:1", limits, heads)
         socket, pool = Socket(), Pool()
         connection.connection_made(socket)
         connection.join(pool)
@@ -116,6 +121,40 @@ def test_a_plain_answer_is_known_the_second_time() -> None:
     assert (known.status, known.headers, known.body_bytes) == (200, headers, 2)
     other_body = OK[:-2] + b"no"
     assert answer(heads, [other_body]) == (Response(200, headers, b"no"), 1, None)
+
+
+def test_an_answer_that_repeats_is_one_object_and_another_one_is_not() -> None:
+    heads = learned(OK, OK)
+    first, second = answer(heads, [OK])[0], answer(heads, [OK])[0]
+    assert first is second
+    assert first == answer(KnownHeads(), [OK])[0]
+    assert answer(heads, [OK[:-2] + b"no"])[0] != first
+    assert answer(heads, [OK], body=False) == answer(KnownHeads(), [OK], body=False)
+    pieces = [OK[:10], OK[10:]]
+    assert answer(heads, pieces) == answer(KnownHeads(), pieces)
+
+
+def test_bodies_that_never_repeat_use_a_bounded_memory() -> None:
+    heads = learned(OK)
+    for number in range(200):
+        body = b"%02d" % (number % 100)
+        found, _, _ = answer(heads, [OK[:-2] + body])
+        assert isinstance(found, Response)
+        assert found.body == body
+        assert len(heads.answers) <= 64
+    long = Limits(max_body_bytes=5000, max_header_bytes=300, idle_s=60.0)
+    large = b"HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n" + b"x" * 4000
+    for _ in range(3):
+        assert answer(heads, [large], limits=long)[0] == answer(KnownHeads(), [large], limits=long)[0]
+    assert max(map(len, heads.answers)) <= 2048
+
+
+def test_answers_are_forgotten_with_the_heads() -> None:
+    heads = learned(OK, OK)
+    assert heads.answers
+    for number in range(65):
+        heads.remember(b"HTTP/1.1 200 %d\r\n\r\n" % number, 200, (), 0)
+    assert not heads.answers
 
 
 @pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())

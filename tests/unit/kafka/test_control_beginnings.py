@@ -58,7 +58,7 @@ class Stage:
 
     def read(self, key: bytes, value: bytes | None) -> None:
         """Read a record of the topic, as the follower does."""
-        self.topic._apply(Record(Partition("g.control", 0), 7, 0, key, value), self._put)
+        self.topic._records.apply(Record(Partition("g.control", 0), 7, 0, key, value), self._put)
 
     def _put(self, subject: Any, switch: Any) -> None:
         self.switches.put(subject, switch)

@@ -115,7 +115,8 @@ class Stage:
     def record(self, offset: int, answer: Response = OK) -> None:
         """Keep an attempt that took two seconds, without making it."""
         outcome = Outcome(answer, BEGAN_S, 2.0)
-        request = target().request(RENDERED, ())
+        method, url, headers, body = RENDERED
+        request = Request(method, url, headers + target().headers, body)
         self.log.record(event("a", offset), 1, request, outcome, judge(answer), 1)
 
     def sample(self, name: str, **labels: str) -> float:

@@ -71,7 +71,7 @@ def used_and_counted(
             (event,) = decoder.decode(make(number, value_bytes, lanes))
             event.payload()
             for dispatcher, cursor in parts:
-                dispatcher.enqueue(event, cursor)
+                dispatcher.enqueue([event], cursor)
             fresh.add([event])
         del event
         gc.collect()

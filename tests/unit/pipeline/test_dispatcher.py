@@ -32,7 +32,7 @@ class Stage:
         """Events at the next offsets; a name is ``entity`` + number: ``a1`` is of entity ``a``."""
         for name in names:
             offset = self.cursor.position
-            self.dispatcher.enqueue(event(name, offset, entity=name[0]), self.cursor)
+            self.dispatcher.enqueue([event(name, offset, entity=name[0])], self.cursor)
             self.cursor.advance(offset + 1)
 
     def say(self, *answers: int | Exception) -> None:
@@ -212,7 +212,7 @@ async def test_an_event_without_a_json_form_is_parked_unsent() -> None:
     async with at_work() as stage:
         broken = event("a1", 0)
         broken.payload = lambda: {1, 2}
-        stage.dispatcher.enqueue(broken, stage.cursor)
+        stage.dispatcher.enqueue([broken], stage.cursor)
         stage.cursor.advance(1)
         await until(lambda: stage.committable == 1)
         assert stage.receiver.sent == []

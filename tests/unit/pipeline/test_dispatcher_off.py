@@ -39,7 +39,7 @@ class Stage:
     def put(self, *names: str) -> None:
         for name in names:
             offset = self.cursor.position
-            self.dispatcher.enqueue(event(name, offset, entity=name[0]), self.cursor)
+            self.dispatcher.enqueue([event(name, offset, entity=name[0])], self.cursor)
             self.cursor.advance(offset + 1)
 
     def say(self, *answers: int) -> None:

@@ -59,7 +59,7 @@ class Stage:
             made = event(f"e{offset}", offset, entity=f"{offset % 7}")
             if resend:
                 made = dataclasses.replace(made, resend=Resend(made.record, "crm", f"again-{offset}"))
-            self.dispatcher.enqueue(made, self.cursor)
+            self.dispatcher.enqueue([made], self.cursor)
             self.cursor.advance(offset + 1)
 
     def answer(self, *statuses: int) -> None:

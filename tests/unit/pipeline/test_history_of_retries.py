@@ -36,7 +36,7 @@ async def attempts_of(
     dispatcher = make_dispatcher("crm", plan, receiver, FakeParking(), metrics or Metrics(), history=history)
     async with asyncio.TaskGroup() as tasks:
         workers = dispatcher.start(tasks)
-        dispatcher.enqueue(event("a", 0), cursor)
+        dispatcher.enqueue([event("a", 0)], cursor)
         cursor.advance(1)
         await until(lambda: cursor.progress().offset == 1)
         for worker in workers:

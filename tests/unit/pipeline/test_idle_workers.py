@@ -34,7 +34,7 @@ def enqueue(dispatcher: EndpointDispatcher, cursor: Cursor[Failures], offset: in
     data = Document(id=f"{offset}", entity=f"e{offset}")
     one = event(f"{offset}", offset, entity=f"e{offset}")
     one.payload = lambda: data
-    dispatcher.enqueue(one, cursor)
+    dispatcher.enqueue([one], cursor)
     cursor.advance(offset + 1)
     return weakref.ref(data)
 

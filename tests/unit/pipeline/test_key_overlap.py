@@ -66,7 +66,7 @@ async def test_the_new_key_begins_and_the_old_one_ends_at_their_instants(tmp_pat
     async with asyncio.TaskGroup() as tasks:
         workers = dispatcher.start(tasks)
         for offset in range(3):
-            dispatcher.enqueue(event(f"e{offset}", offset, entity="e"), cursor)
+            dispatcher.enqueue([event(f"e{offset}", offset, entity="e")], cursor)
             cursor.advance(offset + 1)
             await until(lambda sent=offset + 1: len(wire.requests) == sent)
             await asyncio.sleep(100)

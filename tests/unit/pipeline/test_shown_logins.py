@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.core.verdict import DELIVERED
-from bridge.model import Response
+from bridge.model import Request, Response
 from bridge.pipeline.attempt_log import AttemptLog, Outcome
 from bridge.settings import EndpointSettings
 from bridge.telemetry.metrics import Metrics
@@ -43,7 +43,8 @@ async def test_the_row_of_an_attempt_has_the_masked_header(auth: dict[str, Any],
     target = build_target("crm", endpoint, settings_of({"crm": Plan()}))
     history = FakeHistory()
     log = AttemptLog(target, history, Metrics().endpoint("crm"))  # type: ignore[arg-type]
-    request = target.request(build_renderer(endpoint).render(event("a")), ((b"webhook-id", b"1"),))
+    method, url, headers, body = build_renderer(endpoint).render(event("a"))
+    request = Request(method, url, (*headers, (b"webhook-id", b"1"), *target.headers), body)
     log.record(event("a"), 1, request, Outcome(Response(200, (), b""), 0.0, 0.1), DELIVERED, 1)
     log.write_successes()
     (row,) = history.rows

@@ -88,7 +88,7 @@ class Stage:
     def put(self, count: int) -> None:
         for _ in range(count):
             offset = self.cursor.position
-            self.dispatcher.enqueue(event(f"e{offset}", offset, entity=f"e{offset}"), self.cursor)
+            self.dispatcher.enqueue([event(f"e{offset}", offset, entity=f"e{offset}")], self.cursor)
             self.cursor.advance(offset + 1)
 
     @property

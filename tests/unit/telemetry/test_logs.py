@@ -137,10 +137,22 @@ def test_texts_that_look_like_the_borders_of_a_line_do_not_tear_it() -> None:
     logs.set_up("info", "json", stream)
     texts = ['},{"a":1', ',"timestamp":', '\\"},{\\"', "\\", '"', '}\n{"', "[{", "}]", ""]
     texts += ["},{", '"},{', 'Z"},{', "Z},{", ",", '{"', '0Z"},{"entity']
+    texts += ['",\n  "', ",\n  ", "[\n  ", "\n]", "%b", "%", "%%", "\r\n"]
     write_together(*({"entity": text, "status": 200, "place": text} for text in texts))
     assert [(line["entity"], line["place"]) for line in stream.lines] == [(text, text) for text in texts]
     assert {line["event"] for line in stream.lines} == {"x.done"}
     assert {line["endpoint"] for line in stream.lines} == {"crm"}
+
+
+def test_a_percent_sign_in_what_all_lines_have_in_common_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream()
+    logs.set_up("info", "json", stream)
+    monkeypatch.setattr(logs, "_labels", {"worker": "50%b"})
+    logs.Lines("x.done", ("a%", "b"), endpoint="%d").write([0.0, 1.0], [["%s", "y"], [1, 2]])
+    first, second = stream.lines
+    assert [*first] == ["endpoint", "a%", "b", "worker", "event", "level", "timestamp"]
+    assert (first["endpoint"], first["worker"], first["a%"], first["b"]) == ("%d", "50%b", "%s", 1)
+    assert (second["a%"], second["b"], second["timestamp"]) == ("y", 2, "1970-01-01T00:00:01Z")
 
 
 def test_half_of_a_surrogate_pair_costs_no_line() -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from bridge.console.actor import Actor
-
 from bridge.console.access import Logins
+from bridge.console.actor import Actor
 from bridge.console.console import Console
 from bridge.console.oidc import OidcProvider
 from bridge.console.oidc_login import OidcLogin

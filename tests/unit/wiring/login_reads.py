@@ -24,7 +24,7 @@ def read_basic_login(b: Built) -> str:
 
 
 def read_url(b: Built, name: str) -> str:
-    return str(part(b.dispatcher(name), StandardRenderer)._begin[1].target)
+    return str(part(b.dispatcher(name), StandardRenderer)._url.target)
 
 
 def read_token_login(options: KafkaOptions) -> ClientLogin:
