@@ -17,7 +17,7 @@ QUICK_TESTS := $(addprefix tests/unit/,core pipeline wiring dead_letters kafka a
 # The tests of what depends most on the version of the broker: groups and commits, delivery through stops and a kill -9,
 # transactions, the creation of topics. All other tests on Kafka run on the default version of tests/support/kafka_jars.py.
 KAFKA_4 := 4.4.0
-ON_KAFKA_4 := $(addprefix tests/integration/test_,kafka_itself.py guarantee.py transactions.py)
+ON_KAFKA_4 := $(addprefix tests/integration/test_,kafka_itself.py guarantee.py offsets_of_many_groups.py transactions.py)
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 BUILDER ?= docker
 # Keep equal to the default in the Dockerfile. A tag may move; for a release set the digest: python@sha256:…

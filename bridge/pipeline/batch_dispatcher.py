@@ -67,7 +67,7 @@ class BatchDispatcher(EndpointDispatcher):
 
     async def _deliver_next(self, lane: Lane[LaneItem]) -> None:
         """Deliver a batch that begins with a running lane, or the head of the lane alone."""
-        batch = self._queue.collect(lane, self._prepare)
+        batch = self._queue.collect(lane, self._prepare) if self._may_send() else None
         item = lane.items[0]
         if batch is not None:
             await self._deliver_batch(batch)
@@ -80,7 +80,7 @@ class BatchDispatcher(EndpointDispatcher):
     def _prepare(self, delivery: Delivery) -> tuple[Rendered, bytes] | None:
         """Render an event for a batch. Return None if something else is to be done with it in its turn."""
         event, parking = delivery.event, self._parking
-        if delivery.park_cause or not self._may_send() or self._is_off(event):
+        if delivery.park_cause or (self._types_off is not None and self._is_off(event)):
             return None
         if event.resend is not None and event.resend.stored is not None:
             return None  # it has a method of its own
@@ -111,6 +111,9 @@ class BatchDispatcher(EndpointDispatcher):
     def _plan_retries(self, batch: Batch, judgements: list[Judgement]) -> list[Judgement]:
         """Plan what follows the first event of each lane that failed: the others of the lane wait for it."""
         self._schedule.draw()
+        first = judgements[0]
+        if is_accepted(first) and judgements.count(first) == len(judgements):
+            return judgements
         planned, at = list(judgements), 0
         for deliveries in batch.by_lane():
             for place, delivery in enumerate(deliveries, at):

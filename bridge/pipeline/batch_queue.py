@@ -121,6 +121,8 @@ class BatchQueue(LaneQueue):
         if not isinstance(head, Delivery) or head.batching is not None:
             return 0.0
         events, size_bytes = self._limits.max_events, self._limits.max_bytes
+        if len(self._ready) >= events:  # as is usual at a backlog; each lane has an event
+            return 0.0
         for lane in self._ready:
             events -= len(lane.items)
             size_bytes -= sum(item.size_bytes for item in lane.items) if events > 0 else 0

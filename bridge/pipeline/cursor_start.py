@@ -187,20 +187,18 @@ class StartedCursors:
     """Gathers the first cursors of endpoints, and logs those that start alike in one line."""
 
     def __init__(self) -> None:
-        self._alike: dict[tuple[str, tuple[tuple[str, int], ...]], list[str]] = {}
+        self._alike: dict[tuple[str, tuple[tuple[Partition, int], ...]], list[str]] = {}
 
     def add(self, endpoint: str, starts: Mapping[str, Mapping[Partition, int]]) -> None:
         """Add the next offsets of an endpoint's first cursors, by cause."""
         for cause, positions in starts.items():
-            next_offsets = tuple((str(partition), offset) for partition, offset in positions.items())
-            self._alike.setdefault((cause, next_offsets), []).append(endpoint)
+            self._alike.setdefault((cause, tuple(positions.items())), []).append(endpoint)
 
     def report(self) -> None:
         """Log what was added."""
-        for (cause, next_offsets), endpoints in self._alike.items():
-            _log.info(
-                events.CURSOR_STARTED, endpoints=endpoints, next_offsets=dict(next_offsets), cause=cause
-            )
+        for (cause, positions), endpoints in self._alike.items():
+            next_offsets = {str(partition): offset for partition, offset in positions}
+            _log.info(events.CURSOR_STARTED, endpoints=endpoints, next_offsets=next_offsets, cause=cause)
 
 
 _CONSEQUENCES: Mapping[OnLostOffset, tuple[str, str]] = {
