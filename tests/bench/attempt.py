@@ -53,6 +53,10 @@ class Pool:
 
     retired = gone = freed
 
+    def leaves(self, leaving: connection.Connection) -> None:
+        """Write it, as at the end of a turn of the loop."""
+        leaving.write()
+
 
 def open_connection(loop: asyncio.AbstractEventLoop) -> connection.Connection:
     """Return a free connection. A revision without known heads makes it without them."""
