@@ -30,8 +30,9 @@ _DAMAGE = (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError, OverflowErr
 _PIECE = 512
 """Claims after which a transaction is committed. Each key is in a page of its own, so a commit of all claims
 between two flushes would hold the event loop for 10 ms and more."""
-_COPIED_AFTER = 1_000
-"""Claims after which the changes are copied into the file, as with SQLite's own limit of 1,000 pages."""
+_COPIED_AFTER = 4_000
+"""Claims after which the changes are copied into the file. Each copy is two waits for the disk, of which
+others on it see something, and a page that changed often is copied once."""
 _MOST_CHANGES = 16_000
 """Pages of changes, 64 MB, after which the event loop waits until the file contains all of them."""
 

@@ -18,6 +18,7 @@ from bridge.storage.dedupe_index.file import copy_changes
 from bridge.telemetry import events
 from tests.support.fakes import P0
 
+MANY = module._COPIED_AFTER + 500
 SPREAD = 0x9E3779B97F4A7C15
 """Neighboring numbers become keys that are far apart, as hashes are."""
 
@@ -62,12 +63,12 @@ async def test_a_thread_copies_what_was_claimed_into_the_file(
         return copy_changes(path)
 
     monkeypatch.setattr(module, "copy_changes", noted)
-    claim(index, 0, 1500)
+    claim(index, 0, MANY)
     await index.write()
     (tmp_path / "dedupe.sqlite-wal").rename(tmp_path_factory.mktemp("aside") / "wal")
     alone = reopened(tmp_path, tmp_path_factory.mktemp("alone") / "copy")
-    assert alone.covered(P0) == Stretch(0, 1500)
-    assert claim(alone, 0, 1500) == list(range(1500))
+    assert alone.covered(P0) == Stretch(0, MANY)
+    assert claim(alone, 0, MANY) == list(range(MANY))
     alone.close()
     await index.write()
     assert [thread is threading.main_thread() for thread in threads] == [False], "and none for few claims"
@@ -77,6 +78,7 @@ async def test_the_log_of_changes_does_not_grow_while_claims_come_all_the_time(
     index: KeyIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A transaction begins before the thread has copied the others. SQLite alone would always append."""
+    monkeypatch.setattr(module, "_COPIED_AFTER", 1000)
     monkeypatch.setattr(module, "_MOST_CHANGES", 500)
     offset, sizes = 0, []
 
@@ -103,12 +105,12 @@ async def test_a_disk_that_fails_in_the_thread_is_logged_and_the_index_begins_in
         raise sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(module, "copy_changes", fail)
-    claim(index, 0, 1500)
+    claim(index, 0, MANY)
     with capture_logs() as logs:
         await index.write()
     assert [(line["event"], line["cause"]) for line in logs] == [(events.INDEX_FAILED, "disk I/O error")]
     with pytest.raises(IndexLostError):
-        claim(index, 1500, 1501)
-    claim(index, 0, 1500)
+        claim(index, MANY, MANY + 1)
+    claim(index, 0, MANY)
     await index.write()
-    assert claim(index, 1499, 1500) == [1499]
+    assert claim(index, MANY - 1, MANY) == [MANY - 1]
