@@ -185,10 +185,11 @@ class KeyIndex:
     async def write(self) -> None:
         """Do that, and let a thread copy the changes into the file if there are many."""
         self.flush()
-        db, file = self._db, file_of(self._db)
-        if self._uncopied < _COPIED_AFTER or file is None:
+        if self._uncopied < _COPIED_AFTER:
             return
-        self._uncopied = 0
+        self._uncopied, db = 0, self._db
+        if (file := file_of(db)) is None:
+            return
         try:
             changes = await asyncio.to_thread(copy_changes, file)
             if changes >= _MOST_CHANGES and db is self._db:  # all but the last ones are copied
