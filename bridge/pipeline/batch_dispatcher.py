@@ -43,10 +43,14 @@ class BatchDispatcher(EndpointDispatcher):
 
     _queue: BatchQueue
     _client: BatchClient
-    _schedule: SharedRetrySchedule
 
     def _build_queue(self, parts: DeliveryParts) -> LaneQueue:
         return BatchQueue(self._clock, parts.gate, self._client.limits)
+
+    def _use(self, parts: DeliveryParts) -> None:
+        super()._use(parts)
+        assert isinstance(parts.schedule, SharedRetrySchedule), "the events of a batch wait for the same time"
+        self._schedule = parts.schedule
 
     def adopt(self, parts: DeliveryParts) -> None:
         """See ``EndpointDispatcher.adopt``. An endpoint that exists keeps getting batches."""
@@ -119,7 +123,7 @@ class BatchDispatcher(EndpointDispatcher):
             for place, delivery in enumerate(deliveries, at):
                 if not is_accepted(judgements[place]):
                     if judgements[place].verdict is Verdict.AGAIN:
-                        planned[place] = self._plan_retry(delivery, judgements[place])
+                        planned[place] = self._retries.plan(delivery, judgements[place])
                     break
             at += len(deliveries)
         return planned
@@ -183,6 +187,6 @@ class BatchDispatcher(EndpointDispatcher):
     async def _park_head(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
         """Park the head of a running lane, which is refused or has used up its attempts."""
         is_used_up = delivery.park_reason is ParkReason.RETRIES_USED_UP
-        self._note_refusal(delivery)
+        self._retries.note_refusal(delivery)
         reason = ParkReason.RETRIES_USED_UP if is_used_up else ParkReason.REFUSED
         await self._park(lane, delivery, judgement.reason, reason)

@@ -2,7 +2,8 @@
 
     next lane 6 -> attempt 7 to 10 -> settle 11, or retry later, or park
 
-``intake.py`` enqueues deliveries. ``attempt.py`` makes one attempt, ``parking.py`` parks.
+``intake.py`` enqueues deliveries. ``attempt.py`` makes one attempt, ``retry_plan.py`` decides what follows
+a failed one, ``parking.py`` parks.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import structlog
 
 from bridge.clock import Clock
-from bridge.core.completion_map import NO_ANSWER, Failures
+from bridge.core.completion_map import NO_ANSWER
 from bridge.core.lanes import Lane
 from bridge.core.memory_budget import DELIVERY_BYTES, LARGE_BYTES, RECORD_BYTES, MemoryBudget
 from bridge.core.verdict import DELIVERED, Judgement
@@ -27,6 +28,7 @@ from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher_view import DispatcherView
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.pipeline.parking import EventParking, refused_before
+from bridge.pipeline.retry_plan import RetryPlan
 from bridge.pipeline.workers import Workers
 from bridge.reasons import ParkReason
 from bridge.telemetry import events
@@ -71,15 +73,15 @@ class EndpointDispatcher(DispatcherView):
         self.in_flight = 0
         self._types_off: re.Pattern[str] | None = None
         self._share = 1.0
-        self._use(parts)
-        self._parking = parking
         self._metrics = metrics
         self._clock = clock
+        self._retries = RetryPlan(parts.schedule, metrics, clock)
+        self._use(parts)
+        self._parking = parking
         self._settle = settle
         self._may_send = may_send
         self._turn_off = turn_off
         self._budget = budget or MemoryBudget()
-        self._on_since = 0.0
         self._draining = False
         self._idle = asyncio.Event()
         self._queue = self._build_queue(parts)
@@ -93,7 +95,7 @@ class EndpointDispatcher(DispatcherView):
         self._concurrency = parts.concurrency
         self._client = parts.client
         self._attempt_log = parts.attempt_log
-        self._schedule = parts.schedule
+        self._retries.use(parts.schedule)
         self._park_limit = parts.park_limit
 
     def adopt(self, parts: DeliveryParts) -> None:
@@ -160,7 +162,7 @@ class EndpointDispatcher(DispatcherView):
         of retries give way to one attempt. The time before does not count against an event's ``max_age_s``.
         """
         if on:
-            self._on_since = since_s
+            self._retries.begin(since_s)
             if self._park_limit is not None:
                 self._park_limit.reset()
             self.gate.try_now(self._clock.monotonic())
@@ -251,11 +253,11 @@ class EndpointDispatcher(DispatcherView):
             await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
             return
         try:
-            judgement = await self._client.attempt(delivery, self._plan_retry)
+            judgement = await self._client.attempt(delivery, self._retries.plan)
         except Exception as exc:
             _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=event.record.place)
             failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
-            judgement = self._plan_retry(delivery, failed)
+            judgement = self._retries.plan(delivery, failed)
         if judgement is DELIVERED:
             self._complete(lane, delivery)
         else:
@@ -271,7 +273,7 @@ class EndpointDispatcher(DispatcherView):
                 if reason is not ParkReason.RETRIES_USED_UP:
                     reason = ParkReason.REFUSED if delivery.status else ParkReason.UNRENDERABLE
                 if reason is not ParkReason.UNRENDERABLE:
-                    self._note_refusal(delivery)
+                    self._retries.note_refusal(delivery)
                 await self._park(lane, delivery, judgement.reason, reason)
             case Verdict.AGAIN:
                 self._retry(lane, delivery, judgement)
@@ -284,30 +286,8 @@ class EndpointDispatcher(DispatcherView):
             return False
         return self._types_off is not None and self._types_off.match(event.type) is not None
 
-    def _plan_retry(self, delivery: Delivery, judgement: Judgement) -> Judgement:
-        """Plan what follows a failed attempt. Return ``park`` if its event has used up attempts or time."""
-        if not delivery.cursor.live:
-            return judgement
-        if not judgement.counts:
-            delivery.retry_s = self._schedule.delay_s(delivery.attempts)
-            return judgement
-        now = self._clock.time()
-        if delivery.first_failed_at is None:
-            delivery.first_failed_at = now
-            self._metrics.retries_needed.inc()
-        note = Failures(delivery.attempts, int(delivery.first_failed_at))
-        delivery.cursor.record_failure(delivery.offset, note, delivery.part)
-        age_s = now - max(delivery.first_failed_at, self._on_since)
-        retry = self._schedule.next_retry(delivery.attempts, age_s, judgement.retry_after_s)
-        delivery.retry_s = retry.delay_s
-        if retry.delay_s is not None:
-            return judgement
-        delivery.park_reason = ParkReason.RETRIES_USED_UP
-        cause = f"{retry.reason}; the last: {judgement.reason}"
-        return judgement._replace(verdict=Verdict.PARK, reason=cause)
-
     def _retry(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
-        """Defer a lane until the next attempt that ``_plan_retry`` planned."""
+        """Defer a lane until the next attempt that ``RetryPlan`` planned."""
         if not delivery.cursor.live or delivery.retry_s is None:
             self._complete(lane, delivery)
             return
@@ -331,12 +311,6 @@ class EndpointDispatcher(DispatcherView):
             return
         delivery.attempts -= 1
         self._retry_later(lane, 0.0)
-
-    def _note_refusal(self, delivery: Delivery) -> None:
-        """Record that the event is not sent again, however long its dead letter takes: it may outlast us."""
-        first_at_s = int(delivery.first_failed_at or self._clock.time())
-        note = Failures(delivery.attempts, first_at_s, delivery.status or NO_ANSWER)
-        delivery.cursor.record_failure(delivery.offset, note, delivery.part)
 
     async def _park(self, lane: Lane[LaneItem], delivery: Delivery, cause: str, reason: ParkReason) -> None:
         delivery.park_cause, delivery.park_reason = cause, reason
