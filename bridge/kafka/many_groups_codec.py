@@ -9,7 +9,7 @@ Layout: https://kafka.apache.org/protocol.html#The_Messages_FindCoordinator and 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import BytesIO
 from struct import Struct
 from typing import Any
@@ -18,6 +18,9 @@ from aiokafka.client import CoordinationType
 from aiokafka.protocol.api import RequestHeader_v2, ResponseHeader_v1
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.coordination import FindCoordinatorRequest
+from aiokafka.protocol.types import UnsignedVarInt32
+
+from bridge.kafka.offset_codec import Written
 
 _COORDINATORS_VERSION, _OFFSETS_VERSION = 4, 8
 _BYTE, _SHORT, _LONG = Struct(">b"), Struct(">h"), Struct(">i")
@@ -26,6 +29,7 @@ _COMMITTED = Struct(">iqi")
 _ROW_END = Struct(">hB")
 """The error of a row, and the number of its tags, which is below 128."""
 _THROTTLE_BYTES = _LONG.size
+_varint: Callable[[int], bytes] = UnsignedVarInt32.encode
 _NO_TAGS, _NULL_LIST, _NOT_ONLY_STABLE = b"\0", b"\0", b"\0"
 
 FetchedTopics = list[tuple[str, list[tuple[int, int, str | None, int]]]]
@@ -44,7 +48,7 @@ class CoordinatorsRequest(FindCoordinatorRequest):  # type: ignore[misc] # aioka
         parts = [_BYTE.pack(CoordinationType.GROUP), _varint(len(self._groups) + 1)]
         parts += [_text(group) for group in self._groups]
         body = b"".join((*parts, _NO_TAGS))
-        return _Written(self.API_KEY, _COORDINATORS_VERSION, body, CoordinatorsResponse)
+        return _Written(self.API_KEY, body, CoordinatorsResponse)
 
 
 class OffsetsRequest(OffsetFetchRequest):  # type: ignore[misc] # aiokafka has no type information
@@ -64,7 +68,7 @@ class OffsetsRequest(OffsetFetchRequest):  # type: ignore[misc] # aiokafka has n
         for group in self._groups:
             parts += (_text(group), topics, _NO_TAGS)
         body = b"".join((*parts, _NOT_ONLY_STABLE, _NO_TAGS))
-        return _Written(self.API_KEY, _OFFSETS_VERSION, body, OffsetsResponse)
+        return _Written(self.API_KEY, body, OffsetsResponse)
 
     def _topics(self) -> bytes:
         """Return the list of topics and partitions, which is the same for each group."""
@@ -178,29 +182,11 @@ class _Reader:
         return value
 
 
-class _Written:
-    """A request that is written, as aiokafka's connection uses requests, with flexible headers."""
+class _Written(Written):
+    """A request with flexible headers."""
 
-    def __init__(
-        self, key: int, version: int, body: bytes, response: type[CoordinatorsResponse | OffsetsResponse]
-    ) -> None:
-        self.API_KEY = key
-        self.API_VERSION = version
-        self.RESPONSE_TYPE = response
-        self._body = body
-
-    def build_request_header(self, correlation_id: int, client_id: str) -> Any:
-        """Return the header, which has ``encode``."""
-        request: Any = self  # of which the header reads the key and the version
-        return RequestHeader_v2(request, correlation_id=correlation_id, client_id=client_id)
-
-    def encode(self) -> bytes:
-        """Return the body."""
-        return self._body
-
-    def parse_response_header(self, stream: BytesIO) -> Any:
-        """Read the header of the response."""
-        return ResponseHeader_v1.decode(stream)
+    request_header = RequestHeader_v2
+    response_header = ResponseHeader_v1
 
 
 def _require(versions: dict[int, tuple[int, int]], key: int, version: int) -> None:
@@ -224,13 +210,3 @@ def _read_varint(data: bytes, at: int) -> tuple[int, int]:
             return value, index + 1
         shift += 7
     raise ValueError("the response ends within a number")
-
-
-def _varint(value: int) -> bytes:
-    """Encode as the wire format does: seven bits per byte, the lowest first."""
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)

@@ -102,19 +102,23 @@ class FetchedResponse:
 
 
 class Written:
-    """A request that is written, as aiokafka's connection uses requests."""
+    """A request that is written, as aiokafka's connection uses requests.
 
-    API_VERSION = _VERSION
+    ``response`` is the class of its response, of the same version.
+    """
 
-    def __init__(self, key: int, body: bytes, response: type[CommitResponse | FetchedResponse]) -> None:
+    request_header: Any = RequestHeader_v1
+    response_header: Any = ResponseHeader_v0
+
+    def __init__(self, key: int, body: bytes, response: Any) -> None:
         self.API_KEY = key
+        self.API_VERSION = response.API_VERSION
         self.RESPONSE_TYPE = response
         self._body = body
 
     def build_request_header(self, correlation_id: int, client_id: str) -> Any:
         """Return the header, which has ``encode``."""
-        request: Any = self  # of which the header reads the key and the version
-        return RequestHeader_v1(request, correlation_id=correlation_id, client_id=client_id)
+        return self.request_header(self, correlation_id=correlation_id, client_id=client_id)
 
     def encode(self) -> bytes:
         """Return the body."""
@@ -122,7 +126,7 @@ class Written:
 
     def parse_response_header(self, stream: BytesIO) -> Any:
         """Read the header of the response."""
-        return ResponseHeader_v0.decode(stream)
+        return self.response_header.decode(stream)
 
 
 def _text(text: str) -> bytes:
