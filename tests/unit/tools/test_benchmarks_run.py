@@ -20,6 +20,7 @@ SMALLEST = {
     "attempt": [],
     "console": ["--attempts", "400", "--times", "1", "--folder", "{folder}"],
     "decode": ["--rounds", "1"],
+    "dedupe_commits": ["--keys", "20000", "--commits", "2"],
     "history": ["--rounds", "1"],
     "routing": ["--events", "20"],
     "scrub": ["--rounds", "1"],
