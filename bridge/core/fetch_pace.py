@@ -16,8 +16,9 @@ FULL_RECORDS = 2 * BATCH_RECORDS
 """If that many have come, the next fetch follows at once: there is a backlog, or more than was expected."""
 SILENT_S = 5.0
 """A consumer to which nothing has come for that long is idle."""
-_LEAST_S = 0.001
-"""Shorter pauses are none: the timers of the event loop count milliseconds."""
+_LEAST_S = 0.0005
+"""Shorter waits are none: uvloop rounds them to 0 ms, so that the task that waits for the rest of a pause
+would turn the event loop until it has passed."""
 
 
 class FetchPace:
@@ -31,8 +32,9 @@ class FetchPace:
         self._came_at = 0.0
 
     def wait_s(self, now: float) -> float:
-        """Return how long the next fetch must wait; 0 or less if it may be sent now."""
-        return self._not_before - now
+        """Return how long the next fetch must wait; 0 if it may be sent now, or in less than ``_LEAST_S``."""
+        left_s = self._not_before - now
+        return left_s if left_s >= _LEAST_S else 0.0
 
     def sent(self, now: float) -> None:
         """Note that a fetch is sent, and decide when the next one may follow."""
@@ -45,7 +47,7 @@ class FetchPace:
         pause_s = GATHER_S
         if self._records_per_s * GATHER_S > BATCH_RECORDS:
             pause_s = BATCH_RECORDS / self._records_per_s
-        self._not_before = now + pause_s if pause_s >= _LEAST_S else now
+        self._not_before = now + pause_s
 
     def is_silent(self, now: float) -> bool:
         """Return True if nothing has come for ``SILENT_S``, as of the last fetch that was sent."""

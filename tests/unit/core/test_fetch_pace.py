@@ -36,6 +36,17 @@ def test_a_fetch_that_was_answered_with_little_is_followed_by_the_next_after_a_p
     assert pace.wait_s(10.0 + GATHER_S + 1e-9) <= 0
 
 
+def test_a_wait_is_never_so_short_that_a_timer_of_uvloop_ends_at_once() -> None:
+    pace, now, waits = FetchPace(), 10.0, []
+    pace.sent(now)
+    pace.received(1)
+    while now < 10.0 + 2 * GATHER_S:
+        waits.append(pace.wait_s(now))
+        now += 0.0001
+    assert min(wait_s for wait_s in waits if wait_s > 0) >= 0.0005
+    assert 0.0 in waits
+
+
 def test_the_pause_counts_from_the_sending_so_that_a_record_after_a_silence_delays_no_other() -> None:
     pace = FetchPace()
     pace.sent(10.0)
