@@ -12,8 +12,6 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-import structlog
-
 from bridge.core.backoff import SharedRetrySchedule
 from bridge.core.batches import is_accepted
 from bridge.core.lanes import Lane
@@ -27,9 +25,7 @@ from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.reasons import ParkReason
 from bridge.rendering import Rendered
-from bridge.telemetry import events
 
-_log = structlog.get_logger()
 _COPIES = 2
 """The bytes of a batch in flight: those of its events, which the history keeps, and those of its body."""
 
@@ -102,8 +98,7 @@ class BatchDispatcher(EndpointDispatcher):
         try:
             result = await self._client.attempt_batch(batch, self._plan_retries)
         except Exception as exc:
-            place = batch.deliveries[0].event.record.place
-            _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
+            self._log_failed_inside(batch.deliveries[0].event)
             judgement = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
             judgements = self._plan_retries(batch, [judgement] * len(batch.deliveries))
             result = BatchResult(judgements, is_split=False)

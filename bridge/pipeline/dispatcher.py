@@ -33,6 +33,7 @@ from bridge.pipeline.workers import Workers
 from bridge.reasons import ParkReason
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.sparse_log import SparseLog
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
@@ -83,6 +84,7 @@ class EndpointDispatcher(DispatcherView):
         self._turn_off = turn_off
         self._budget = budget or MemoryBudget()
         self._draining = False
+        self._sparse_log = SparseLog(clock.monotonic)
         self._idle = asyncio.Event()
         self._queue = self._build_queue(parts)
         self._workers = Workers(name, self._work, self._queue)
@@ -255,13 +257,17 @@ class EndpointDispatcher(DispatcherView):
         try:
             judgement = await self._client.attempt(delivery, self._retries.plan)
         except Exception as exc:
-            _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=event.record.place)
+            self._log_failed_inside(event)
             failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
             judgement = self._retries.plan(delivery, failed)
         if judgement is DELIVERED:
             self._complete(lane, delivery)
         else:
             await self._act(lane, delivery, judgement)
+
+    def _log_failed_inside(self, event: Event) -> None:
+        place = event.record.place
+        self._sparse_log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
 
     async def _act(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
         """Act on the verdict of the head of a lane."""
