@@ -22,6 +22,9 @@ _SHAPES = bytes(
     ord({"e": "e", "E": "e", "-": "-"}.get(char, "0" if char in "0123456789." else " "))
     for char in map(chr, range(256))
 )
+_NODES = (dict, list)
+_BYTES_PER_NODE = 400
+"""Looking at the members of an object or a list takes as long as looking at so many bytes."""
 _OUT_OF_RANGE = "infinity"
 """In orjson's message for a number beyond a double; it refuses the whole document."""
 
@@ -36,9 +39,11 @@ def loads(value: bytes) -> Any:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as exc:
         return _loads_refused(value, exc)
-    shape = value.translate(_SHAPES)
-    # not `in`: for bytes it raises and drops a TypeError first, which takes longer than the search
-    if (shape.find(_LONG) < 0 and shape.find(_SMALL) < 0) or not _holds_float(document):
+    if (value.count(b"{") + value.count(b"[")) * _BYTES_PER_NODE < len(value):  # the quicker test is first
+        may_differ = _holds_float(document) and _has_long_number(value)
+    else:
+        may_differ = _has_long_number(value) and _holds_float(document)
+    if not may_differ:
         return document
     return _loads_exact(value, orjson.JSONDecodeError("nested too deep", "", 0))
 
@@ -71,17 +76,23 @@ def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
+def _has_long_number(value: bytes) -> bool:
+    """Return True if digits are somewhere that might be those of a number which a double does not hold."""
+    shape = value.translate(_SHAPES)
+    # not `in`: for bytes it raises and drops a TypeError first, which takes longer than the search
+    return shape.find(_LONG) >= 0 or shape.find(_SMALL) >= 0
+
+
 def _holds_float(document: Any) -> bool:
-    stack = [document]
-    while stack:
-        node = stack.pop()
-        kind = type(node)
-        if kind is dict:
-            stack.extend(node.values())
-        elif kind is list:
-            stack.extend(node)
-        elif kind is float:
+    """Return True if a float is in it. Members are looked at by their types, all of a node at once."""
+    nodes = [document if type(document) in _NODES else [document]]
+    for node in nodes:
+        values = node.values() if type(node) is dict else node
+        kinds = {*map(type, values)}
+        if float in kinds:
             return True
+        if dict in kinds or list in kinds:
+            nodes += [value for value in values if type(value) in _NODES]  # which this loop reaches in turn
     return False
 
 
