@@ -39,11 +39,12 @@ def loads(value: bytes) -> Any:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as exc:
         return _loads_refused(value, exc)
-    if (value.count(b"{") + value.count(b"[")) * _BYTES_PER_NODE < len(value):  # the quicker test is first
-        may_differ = _holds_float(document) and _has_long_number(value)
-    else:
-        may_differ = _has_long_number(value) and _holds_float(document)
-    if not may_differ:
+    size = len(value)
+    if (
+        not _may_hold_float(document, size // _BYTES_PER_NODE)  # of long texts; the bytes are looked at else
+        or not _has_long_number(value)
+        or not _may_hold_float(document, size + 1)
+    ):
         return document
     return _loads_exact(value, orjson.JSONDecodeError("nested too deep", "", 0))
 
@@ -83,10 +84,15 @@ def _has_long_number(value: bytes) -> bool:
     return shape.find(_LONG) >= 0 or shape.find(_SMALL) >= 0
 
 
-def _holds_float(document: Any) -> bool:
-    """Return True if a float is in it. Members are looked at by their types, all of a node at once."""
+def _may_hold_float(document: Any, most_nodes: int) -> bool:
+    """Return True if a float is in it, or if it has more objects and lists than that.
+
+    Members are looked at by their types, all of a node at once.
+    """
     nodes = [document if type(document) in _NODES else [document]]
     for node in nodes:
+        if len(nodes) > most_nodes:
+            return True
         values = node.values() if type(node) is dict else node
         kinds = {*map(type, values)}
         if float in kinds:

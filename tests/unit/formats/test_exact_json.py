@@ -102,7 +102,11 @@ def test_a_template_writes_a_number_out_of_range_into_json() -> None:
         TemplateBody({}, '{"a": {{ data.n }},}', "application/json")(event)
 
 
-@pytest.mark.parametrize("beside", [b'"x"', b'"%b"' % (b"x" * 5000), b"[%b{}]" % (b"{}," * 50)])
+LONG = b'"%b"' % (b"x" * 5000)
+OBJECTS = b"{}," * 50
+
+
+@pytest.mark.parametrize("beside", [b'"x"', LONG, b"[%b{}]" % OBJECTS, b"[%b%b]" % (OBJECTS, LONG)])
 @pytest.mark.parametrize("number", [TEXT.encode(), b"[[%b]]" % TEXT.encode(), b'{"n":1e-400}'])
 def test_digits_stay_whether_a_value_consists_of_long_texts_or_of_many_objects(
     number: bytes, beside: bytes
