@@ -40,11 +40,12 @@ def loads(value: bytes) -> Any:
     except orjson.JSONDecodeError as exc:
         return _loads_refused(value, exc)
     size = len(value)
-    if (
-        not _may_hold_float(document, size // _BYTES_PER_NODE)  # of long texts; the bytes are looked at else
-        or not _has_long_number(value)
-        or not _may_hold_float(document, size + 1)
-    ):
+    few = size // _BYTES_PER_NODE
+    if few and not _may_hold_float(document, few):  # the quicker test if most of the value are long texts
+        return document
+    shape = value.translate(_SHAPES)
+    # not `in`: for bytes it raises and drops a TypeError first, which takes longer than the search
+    if (shape.find(_LONG) < 0 and shape.find(_SMALL) < 0) or not _may_hold_float(document, size + 1):
         return document
     return _loads_exact(value, orjson.JSONDecodeError("nested too deep", "", 0))
 
@@ -75,13 +76,6 @@ def _loads_exact(value: bytes, refusal: orjson.JSONDecodeError) -> Any:
 def _refuse(constant: str) -> Any:
     """Refuse NaN and Infinity, which are not JSON."""
     raise ValueError(constant)
-
-
-def _has_long_number(value: bytes) -> bool:
-    """Return True if digits are somewhere that might be those of a number which a double does not hold."""
-    shape = value.translate(_SHAPES)
-    # not `in`: for bytes it raises and drops a TypeError first, which takes longer than the search
-    return shape.find(_LONG) >= 0 or shape.find(_SMALL) >= 0
 
 
 def _may_hold_float(document: Any, most_nodes: int) -> bool:
