@@ -56,6 +56,8 @@ _STATUS_OF = itemgetter(Common._fields.index("status"))
 _LATER = Common._fields.index("later")
 
 
+_PLACE = "%s-%d@%d".__mod__
+"""Makes ``Record.place`` of topic, partition and offset."""
 _SHOWN = ("status", "attempt", "duration_ms", "type", "webhook_id", "entity", "place")
 """The fields of the log line of a success; the id of its trace follows if there is one."""
 
@@ -229,7 +231,7 @@ class AttemptLog:
             metrics.attempts[Verdict.DELIVERED, status_class(status)].inc(number)
         if self._target.log_successes:
             durations_ms = [int(second * 1e6) / 1000 for second in seconds]
-            places = [f"{topic}-{number}@{offset}" for topic, number, offset in zip(*source, strict=True)]
+            places = [*map(_PLACE, zip(*source, strict=True))]
             columns = [statuses, attempts, durations_ms, types, ids, entities, places]
             if traces[0] is None:
                 self._lines.write(answered_s, columns)

@@ -22,7 +22,7 @@ from bridge.pipeline.batch_attempt import BatchClient, BatchResult
 from bridge.pipeline.batch_queue import Batch, BatchQueue
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
-from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
+from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue
 from bridge.reasons import ParkReason
 from bridge.rendering import Rendered
 
@@ -53,29 +53,12 @@ class BatchDispatcher(EndpointDispatcher):
         super().adopt(parts)
         self._queue.use_limits(self._client.limits)
 
-    async def _work(self) -> None:
-        while True:
-            lane = await self._queue.next_lane()
-            self.in_flight += 1
-            try:
-                await self._deliver_next(lane)
-            finally:
-                self.in_flight -= 1
-                if not self.in_flight:
-                    self._idle.set()
-            del lane
-
-    async def _deliver_next(self, lane: Lane[LaneItem]) -> None:
-        """Deliver a batch that begins with a running lane, or the head of the lane alone."""
-        batch = self._queue.collect(lane, self._prepare) if self._may_send() else None
-        item = lane.items[0]
-        if batch is not None:
-            await self._deliver_batch(batch)
-        elif isinstance(item, QueuedMark):
-            await self._end_redrive(lane, item)
-        else:
-            self._schedule.draw()
-            await self._deliver(lane, item)
+    def _instead(self, lane: Lane[LaneItem], item: LaneItem) -> Coroutine[Any, Any, None] | None:
+        """Deliver a batch that begins with a running lane, unless its head is to be dealt with alone."""
+        if self._may_send() and (batch := self._queue.collect(lane, self._prepare)) is not None:
+            return self._deliver_batch(batch)
+        self._schedule.draw()
+        return super()._instead(lane, item)
 
     def _prepare(self, delivery: Delivery) -> tuple[Rendered, bytes] | None:
         """Render an event for a batch. Return None if something else is to be done with it in its turn."""

@@ -225,49 +225,55 @@ class EndpointDispatcher(DispatcherView):
     async def _work(self) -> None:
         while True:
             lane = self._queue.take() or await self._queue.next_lane()
-            item = lane.items[0]
             self.in_flight += 1
             try:
-                if isinstance(item, Delivery):
-                    await self._deliver(lane, item)
-                else:
-                    await self._end_redrive(lane, item)
+                item = lane.items[0]
+                if (instead := self._instead(lane, item)) is not None:
+                    await instead
+                elif isinstance(item, Delivery):
+                    try:
+                        judgement = await self._client.attempt(item, self._retries.plan)
+                    except Exception as exc:
+                        judgement = self._failed_inside(item, exc)
+                    if judgement is DELIVERED:
+                        self._complete(lane, item)
+                    else:
+                        await self._act(lane, item, judgement)
             finally:
                 self.in_flight -= 1
                 if not self.in_flight:
                     self._idle.set()
             del lane, item  # a worker that waits would keep its last event alive, with its decoded data
 
-    async def _deliver(self, lane: Lane[LaneItem], delivery: Delivery) -> None:
-        """Make one attempt for the head of a lane, unless it must not be sent, and act on the verdict."""
-        event, parking = delivery.event, self._parking
+    def _instead(self, lane: Lane[LaneItem], item: LaneItem) -> Coroutine[Any, Any, None] | None:
+        """Return what is to be done with the head of a lane instead of an attempt; None to make one."""
+        if not isinstance(item, Delivery):
+            return self._end_redrive(lane, item)
+        event, parking = item.event, self._parking
         if self._types_off is not None and self._is_off(event):
-            self._metrics.events_off.inc()
-            self._complete(lane, delivery)
-            return
+            return self._settle_unsent(lane, item)
         if not self._may_send():
-            self._retry_later(lane, _LEASE_WAIT_S)
-            return
+            return self._wait_for_lease(lane)
         if parking.holds is not None and (hold := parking.hold_on(event)) is not None:
-            await self._park_held(lane, delivery, hold)
-            return
-        if delivery.park_cause:
-            await self._park(lane, delivery, delivery.park_cause, delivery.park_reason)
-            return
-        try:
-            judgement = await self._client.attempt(delivery, self._retries.plan)
-        except Exception as exc:
-            self._log_failed_inside(event)
-            failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
-            judgement = self._retries.plan(delivery, failed)
-        if judgement is DELIVERED:
-            self._complete(lane, delivery)
-        else:
-            await self._act(lane, delivery, judgement)
+            return self._park_held(lane, item, hold)
+        if item.park_cause:
+            return self._park(lane, item, item.park_cause, item.park_reason)
+        return None
 
-    def _log_failed_inside(self, event: Event) -> None:
-        place = event.record.place
+    async def _settle_unsent(self, lane: Lane[LaneItem], delivery: Delivery) -> None:
+        self._metrics.events_off.inc()
+        self._complete(lane, delivery)
+
+    async def _wait_for_lease(self, lane: Lane[LaneItem]) -> None:
+        self._retry_later(lane, _LEASE_WAIT_S)
+
+    def _failed_inside(self, delivery: Delivery, exc: Exception) -> Judgement:
+        """Log an error of this program in an attempt, which is repeated like one that failed."""
+        place = delivery.event.record.place
         self._sparse_log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
+        failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
+        return self._retries.plan(delivery, failed)
+
 
     async def _act(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
         """Act on the verdict of the head of a lane."""

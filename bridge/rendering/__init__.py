@@ -92,9 +92,12 @@ def to_json(value: Any) -> bytes:
     ``RenderError`` for any other type without a JSON form.
     """
     try:
-        body = orjson.dumps(value, _leaf, orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError as exc:
-        raise RenderError(f"the event's data has no JSON form: {exc}") from exc
+        body = orjson.dumps(value, _leaf)
+    except orjson.JSONEncodeError:  # as a rule, a key that is no text: allowing for these takes longer
+        try:
+            body = orjson.dumps(value, _leaf, orjson.OPT_NON_STR_KEYS)
+        except orjson.JSONEncodeError as exc:
+            raise RenderError(f"the event's data has no JSON form: {exc}") from exc
     return b"%b" % body  # a copy: orjson's bytes keep the buffer that it wrote to, 8 KB for 1 KB of JSON
 
 

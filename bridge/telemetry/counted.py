@@ -7,11 +7,9 @@ the samples that the client's own metrics would.
 
 from __future__ import annotations
 
-import collections
 import time
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
 from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import Metric
@@ -89,10 +87,12 @@ class Histogram:
         self._sum += amount
 
     def observe_all(self, amounts: Sequence[float]) -> None:
-        """Count many amounts."""
-        places = collections.Counter(map(bisect_left, repeat(self._bounds), amounts))
-        for place, number in places.items():
-            self._numbers[place] += number
+        """Count many amounts: one search per bound, not one per amount."""
+        ordered, numbers, counted = sorted(amounts), self._numbers, 0
+        for place, bound in enumerate(self._bounds):
+            before, counted = counted, bisect_right(ordered, bound, counted)
+            numbers[place] += counted - before
+        numbers[-1] += len(ordered) - counted
         self._sum += sum(amounts)
 
     def samples(self) -> Samples:

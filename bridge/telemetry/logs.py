@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain, repeat
+from itertools import repeat
 from typing import Any, BinaryIO, TextIO
 
 import orjson
@@ -200,10 +200,11 @@ class Lines:
         self._fields = fields
         self._facts = facts
 
-    def write(self, instants: Iterable[float], columns: Iterable[Iterable[Any]]) -> None:
-        """Write one line for each instant (Unix seconds).
+    def write(self, instants: Iterable[float], columns: Iterable[Sequence[Any]]) -> None:
+        """Write one line for each instant (Unix seconds); at least one.
 
-        ``columns`` has for each field its value in every line: texts, numbers or None.
+        ``columns`` has for each field its value in every line: texts, numbers or None, all of one type but
+        for None.
         """
         factory = structlog.get_config()["logger_factory"]
         if not isinstance(factory, _JsonFactory):
@@ -213,31 +214,38 @@ class Lines:
         elif factory.level <= logging.INFO:
             factory.out.write(self._encoded(instants, columns))
 
-    def _encoded(self, instants: Iterable[float], columns: Iterable[Iterable[Any]]) -> bytes:
-        """Return the lines as bytes. All values are encoded as one list, and inserted into the lines."""
-        rows = zip(*columns, map(datetime.fromtimestamp, instants, repeat(UTC)), strict=True)
-        values = iter(_encoded_each([*chain.from_iterable(rows)]))
-        line = self._line()
-        return b"".join(map(line.__mod__, zip(*[values] * (len(self._fields) + 1), strict=True)))
+    def _encoded(self, instants: Iterable[float], columns: Iterable[Sequence[Any]]) -> bytes:
+        """Return the lines as bytes: the parts of each line in turns."""
+        parts = self._parts([*map(datetime.fromtimestamp, instants, repeat(UTC))], columns)
+        pieces = [b""] * (len(parts) * len(parts[0]))
+        for place, part in enumerate(parts):
+            pieces[place :: len(parts)] = part
+        return b"".join(pieces)
 
-    def _line(self) -> bytes:
-        """Return a line with a place for each value; the last one is the timestamp."""
-        before = _inside(self._facts)
-        after = _inside(_labels | {"event": self._event, "level": "info"})
-        fields = b",".join(_for_template(orjson.dumps(field)) + b":%b" for field in self._fields)
-        return b'{%b,%b,%b,"timestamp":%%b}\n' % (before, fields, after)
+    def _parts(self, times: Sequence[datetime], columns: Iterable[Sequence[Any]]) -> list[list[bytes]]:
+        """Return for each part of a line what it is in each of them.
+
+        The values of a column are encoded as one list. If all are equal, they are part of the text between.
+        """
+        parts, text = list[list[bytes]](), b"{" + _inside(self._facts)
+        for field, column in zip(self._fields, columns, strict=True):
+            text += b",%b:" % orjson.dumps(field)
+            first = column[0]
+            if first == column[-1] and column.count(first) == len(times):
+                text += _encoded_each([first])[0]
+            else:
+                parts += [text] * len(times), _encoded_each(column)
+                text = b""
+        text += b',%b,"timestamp":' % _inside(_labels | {"event": self._event, "level": "info"})
+        return [*parts, [text] * len(times), _encoded_each(times), [b"}\n"] * len(times)]
 
 
 def _inside(fields: dict[str, Any]) -> bytes:
-    """Return the JSON of fields without its braces, for a template."""
-    return _for_template(orjson.dumps(fields)[1:-1])
+    """Return the JSON of fields without its braces."""
+    return orjson.dumps(fields)[1:-1]
 
 
-def _for_template(encoded: bytes) -> bytes:
-    return encoded.replace(b"%", b"%%")
-
-
-def _encoded_each(values: list[Any]) -> list[bytes]:
+def _encoded_each(values: Sequence[Any]) -> list[bytes]:
     """Return the JSON of each of these texts, numbers, instants and None; there is at least one."""
     option = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
     try:

@@ -99,15 +99,16 @@ class StandardSigner(KeyedSigner):
             if not self._since_s <= at_s < self._until_s:
                 self._select(at_s)
         name = webhook_id.encode("ascii")
-        signed = b".".join((name, self._instant, body))
+        before_body = b"%b.%b." % (name, self._instant)
         signature = b""
         for key_inner, key_outer in self._shared:  # as in ``mac``, without its call: most requests come here
             inner, outer = key_inner.copy(), key_outer.copy()
-            inner.update(signed)
+            inner.update(before_body)
+            inner.update(body)
             outer.update(inner.digest())
             signature += b" v1," + b2a_base64(outer.digest(), newline=False)
         for sign in self._functions:
-            signature += b" v1a," + b2a_base64(sign(signed), newline=False)
+            signature += b" v1a," + b2a_base64(sign(before_body + body), newline=False)
         return (b"webhook-id", name), self._dated, (b"webhook-signature", signature[1:])
 
     def _prepare(self, keys: Sequence[SigningKey]) -> None:

@@ -36,6 +36,18 @@ def test_a_histogram_looks_like_that_of_the_client(observed: list[tuple[str, flo
     assert shown(ours, generate_openmetrics) == shown(theirs, generate_openmetrics)
 
 
+@given(st.lists(st.lists(AMOUNTS, max_size=20), max_size=3))
+def test_amounts_that_are_observed_together_count_as_if_each_was_observed_alone(
+    batches: list[list[float]],
+) -> None:
+    together, alone = Histogram(BOUNDS), Histogram(BOUNDS)
+    for batch in batches:
+        together.observe_all(batch)
+        for amount in batch:
+            alone.observe(amount)
+    assert [*together.samples()][:-2] == [*alone.samples()][:-2]
+
+
 @given(st.lists(st.tuples(st.sampled_from(["done", "failed"]), st.integers(0, 1 << 40)), max_size=20))
 def test_a_counter_looks_like_that_of_the_client(counted: list[tuple[str, int]]) -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.telemetry import events, logs
 
@@ -142,6 +144,17 @@ def test_texts_that_look_like_the_borders_of_a_line_do_not_tear_it() -> None:
     assert [(line["entity"], line["place"]) for line in stream.lines] == [(text, text) for text in texts]
     assert {line["event"] for line in stream.lines} == {"x.done"}
     assert {line["endpoint"] for line in stream.lines} == {"crm"}
+
+
+VALUES = st.sampled_from([None, "", "a", "%b", ',\n  "']) | st.integers(-3, 3)
+
+
+@given(st.lists(st.tuples(VALUES, VALUES, st.floats(0, 1)), min_size=1, max_size=5))
+def test_each_line_has_its_own_values_however_many_lines_share_them(rows: list[tuple[Any, ...]]) -> None:
+    stream = Stream()
+    logs.set_up("info", "json", stream)
+    write_together(*({"a": a, "b": b, "c": c} for a, b, c in rows))
+    assert [(line["a"], line["b"], line["c"]) for line in stream.lines] == rows
 
 
 def test_a_percent_sign_in_what_all_lines_have_in_common_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
