@@ -187,12 +187,13 @@ class BatchClient(EndpointClient):
         """Keep an entry for each event: its own body, and the headers of the request."""
         method, url, headers, _ = request
         headers = headers[len(self.form.headers) :]
-        for place, (delivery, rendered, judgement) in enumerate(
-            zip(batch.deliveries, batch.rendered, judgements, strict=True)
-        ):
+        sent = [*zip(batch.deliveries, batch.rendered, judgements, strict=True)]
+        if self._tracer is None:
+            self._log.record_all(sent, method, url, headers, outcome)
+            return
+        for one, span in zip(sent, spans, strict=True):
+            delivery, rendered, judgement = one
             own = Request(method, url, rendered.headers + headers, rendered.body)
-            event, number, of = delivery.event, delivery.attempts, outcome
-            if spans and self._tracer is not None:
-                of = outcome._replace(trace_id=spans[place].trace_id)
-                self._tracer.end(spans[place], event, number, own, of, judgement)
-            delivery.later = self._log.record(event, number, own, of, judgement, len(rendered.headers))
+            of = outcome._replace(trace_id=span.trace_id)
+            self._tracer.end(span, delivery.event, delivery.attempts, own, of, judgement)
+            self._log.record_all([one], method, url, headers, of)

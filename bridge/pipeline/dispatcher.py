@@ -24,7 +24,7 @@ from bridge.dead_letters.hold import Hold
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
-from bridge.pipeline.delivery_parts import DeliveryParts
+from bridge.pipeline.delivery_parts import DeliveryParts, Settles
 from bridge.pipeline.dispatcher_view import DispatcherView
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.pipeline.parking import EventParking, refused_before
@@ -64,7 +64,7 @@ class EndpointDispatcher(DispatcherView):
         parking: EventParking,
         metrics: EndpointMetrics,
         clock: Clock,
-        settle: Callable[[EndpointCursor, int, int, int], None],
+        checkpoints: Settles,
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
         budget: MemoryBudget | None = None,
@@ -78,7 +78,8 @@ class EndpointDispatcher(DispatcherView):
         self._retries = RetryPlan(parts.schedule, metrics, clock)
         self._use(parts)
         self._parking = parking
-        self._settle = settle
+        self._settle = checkpoints.settle
+        self._settle_all = checkpoints.settle_all
         self._may_send = may_send
         self._turn_off = turn_off
         self._budget = budget or MemoryBudget()
