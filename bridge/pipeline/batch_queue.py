@@ -101,6 +101,12 @@ class BatchQueue(LaneQueue):
             return False
         return super().finish(lane)
 
+    def finish_all(self, lane: Lane[LaneItem]) -> None:
+        """Remove all that is in flight of a running lane."""
+        if lane.running > 1:
+            self.advance(lane, lane.running - 1)
+        super().finish(lane)
+
     def take(self) -> Lane[LaneItem] | None:
         """Return the lane to begin with, running, if there are enough events or they waited long enough."""
         self._is_looked_for = False
