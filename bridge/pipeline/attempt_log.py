@@ -232,7 +232,7 @@ class AttemptLog:
         headers: Headers,
         outcome: Outcome,
     ) -> None:
-        """Keep the attempts of the events of one request: each with its own body and judgement; see ``record``.
+        """Keep the attempts of one request with several events, each with its own body; see ``record``.
 
         ``headers`` follow those that were rendered for the event. Successes that are alike share what the
         first of them is found to have.

@@ -164,7 +164,7 @@ class BatchQueue(LaneQueue):
 
     def _take(self, lane: Lane[LaneItem], batch: Batch, prepare: Prepare) -> int:
         """Add the first events of a lane to a batch, as far as they may be in it. Return how many."""
-        taken = 0
+        taken, most_bytes = 0, self._limits.max_bytes
         for item in lane.items:
             if batch.is_full or not isinstance(item, Delivery):
                 break
@@ -175,7 +175,7 @@ class BatchQueue(LaneQueue):
             if prepared is None:
                 break
             rendered, part = prepared
-            if batch.items and batch.size_bytes + len(part) > self._limits.max_bytes:
+            if batch.size_bytes + len(part) > most_bytes and batch.items:
                 batch.is_full = True
                 break
             batch.add(item, rendered, part)

@@ -151,7 +151,7 @@ class Journal:
         return True
 
     def record_all(self, cursor: int, spots: Sequence[Spot]) -> int:
-        """Store that several events settled; see ``record_settled``. Return how many the segment had room for."""
+        """Store that events settled; see ``record_settled``. Return for how many there was room."""
         file = self._map
         if file is None:
             return len(spots)
