@@ -11,13 +11,17 @@ GATHER_S = 0.010
 """The longest time for which records gather at the broker. A fetch costs as much as several events, and at
 500 events per second every event would have its own."""
 BATCH_RECORDS = 8
-"""Fetches follow each other so that one brings about that many: at 2,000 events per second, every 4 ms."""
+"""If more than that come in ``GATHER_S``, the pause becomes shorter."""
 FULL_RECORDS = 2 * BATCH_RECORDS
-"""If that many have come, the next fetch follows at once: there is a backlog, or more than was expected."""
+"""If that many come in ``GATHER_S``, there is no pause: several come while a fetch is answered. If that many
+have come since the last fetch was sent, the next one follows at once: there is a backlog."""
+_MEMORY_S = 0.050
+"""The rate of what comes is that of about this time."""
 SILENT_S = 5.0
 """A consumer to which nothing has come for that long is idle."""
-_LEAST_S = 0.001
-"""Shorter pauses are none: the timers of the event loop count milliseconds."""
+_LEAST_S = 0.0005
+"""Shorter waits are none: uvloop rounds them to 0 ms, so that the task that waits for the rest of a pause
+would turn the event loop until it has passed."""
 
 
 class FetchPace:
@@ -31,8 +35,9 @@ class FetchPace:
         self._came_at = 0.0
 
     def wait_s(self, now: float) -> float:
-        """Return how long the next fetch must wait; 0 or less if it may be sent now."""
-        return self._not_before - now
+        """Return how long the next fetch must wait; 0 if it may be sent now, or in less than ``_LEAST_S``."""
+        left_s = self._not_before - now
+        return left_s if left_s >= _LEAST_S else 0.0
 
     def sent(self, now: float) -> None:
         """Note that a fetch is sent, and decide when the next one may follow."""
@@ -40,12 +45,11 @@ class FetchPace:
         if self._records or not self._came_at:
             self._came_at = now
         if elapsed_s > 0:
-            self._records_per_s = (self._records_per_s + self._records / elapsed_s) / 2
+            weight = elapsed_s / (elapsed_s + _MEMORY_S)
+            self._records_per_s += weight * (self._records / elapsed_s - self._records_per_s)
             self._sent_at, self._records = now, 0
-        pause_s = GATHER_S
-        if self._records_per_s * GATHER_S > BATCH_RECORDS:
-            pause_s = BATCH_RECORDS / self._records_per_s
-        self._not_before = now + pause_s if pause_s >= _LEAST_S else now
+        missing = FULL_RECORDS - self._records_per_s * GATHER_S
+        self._not_before = now + GATHER_S * min(1.0, max(0.0, missing / (FULL_RECORDS - BATCH_RECORDS)))
 
     def is_silent(self, now: float) -> bool:
         """Return True if nothing has come for ``SILENT_S``, as of the last fetch that was sent."""

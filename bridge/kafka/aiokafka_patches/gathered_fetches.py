@@ -44,6 +44,10 @@ class GatheringFetcher(Fetcher):  # type: ignore[misc] # aiokafka has no type in
         self._pauses = wait_s > 0
         if self._pauses:
             return [], {}, wait_s, False, []
+        if len(self._in_flight) > len(self._pending_tasks):
+            # A fetch has ended, and its callback, which frees its broker, runs later in this turn of the
+            # loop. Nothing wakes this task then, so its broker would be asked after the next look only.
+            return [], {}, 0, False, []
         actions = super()._get_actions_per_node(assignment)
         requests = actions[0]
         if requests:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.fetch_pace import BATCH_RECORDS, FULL_RECORDS, GATHER_S, SILENT_S, FetchPace
+from bridge.core.fetch_pace import FULL_RECORDS, GATHER_S, SILENT_S, FetchPace
 
 
 def steady(records_per_s: float, seconds: float = 1.0) -> tuple[float, float]:
@@ -36,6 +36,17 @@ def test_a_fetch_that_was_answered_with_little_is_followed_by_the_next_after_a_p
     assert pace.wait_s(10.0 + GATHER_S + 1e-9) <= 0
 
 
+def test_a_wait_is_never_so_short_that_a_timer_of_uvloop_ends_at_once() -> None:
+    pace, now, waits = FetchPace(), 10.0, []
+    pace.sent(now)
+    pace.received(1)
+    while now < 10.0 + 2 * GATHER_S:
+        waits.append(pace.wait_s(now))
+        now += 0.0001
+    assert min(wait_s for wait_s in waits if wait_s > 0) >= 0.0005
+    assert 0.0 in waits
+
+
 def test_the_pause_counts_from_the_sending_so_that_a_record_after_a_silence_delays_no_other() -> None:
     pace = FetchPace()
     pace.sent(10.0)
@@ -63,11 +74,16 @@ def test_a_trickle_costs_at_most_a_hundred_fetches_per_second(events_per_s: int)
     assert longest <= GATHER_S
 
 
-@pytest.mark.parametrize("events_per_s", [1_000, 2_000, 4_000, 6_000])
-def test_a_stream_waits_until_a_batch_has_come_and_no_longer(events_per_s: int) -> None:
+@pytest.mark.parametrize(("events_per_s", "most_s"), [(1_000, 0.0075), (1_200, 0.005), (1_400, 0.0025)])
+def test_the_more_events_come_the_shorter_is_the_pause(events_per_s: int, most_s: float) -> None:
     fetches, longest = steady(events_per_s)
-    assert longest <= 1.2 * BATCH_RECORDS / events_per_s
-    assert fetches <= 1.3 * events_per_s / BATCH_RECORDS + 2
+    assert longest <= 1.2 * most_s
+    assert fetches <= 1.2 / most_s
+
+
+@pytest.mark.parametrize("events_per_s", [1_700, 2_000, 6_000])
+def test_a_stream_of_which_several_events_come_during_a_fetch_has_no_pauses(events_per_s: int) -> None:
+    assert steady(events_per_s)[1] == 0
 
 
 def test_a_consumer_is_silent_after_seconds_in_which_nothing_has_come_and_not_before() -> None:

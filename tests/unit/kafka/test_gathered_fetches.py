@@ -45,6 +45,7 @@ class FakeBroker:
         self._metadata_max_age_ms = 10_000
         self._size = size
         self.written = asyncio.Event()
+        self.turns = 0  # of the loop, until an answer without records arrives
 
     async def send(self, node_id: int, request: FetchRequest, group: int = 0) -> Any:
         self.requests.append((self._loop.time(), node_id, request))
@@ -54,6 +55,8 @@ class FakeBroker:
             async with asyncio.timeout(request._max_wait_ms / 1000):
                 await (asyncio.Event() if node_id else self.written).wait()
         except TimeoutError:
+            for _ in range(self.turns):
+                await asyncio.sleep(0)
             return SimpleNamespace(API_VERSION=11, topics=[])
         (offset,) = [row[1] for _, rows in request.topics for row in rows if row[0] == 0] or [None]
         batch = RawBatch(offset or 0, [RawRecord()] * self._size).pack()
@@ -234,4 +237,28 @@ async def test_a_partition_that_is_resumed_is_asked_for_within_the_short_wait() 
         if any(row[0] == 1 for _, rows in request.topics for row in rows)
     ]
     assert min(asked) <= resumed_at + 0.051
+    await fetcher.close()
+
+
+@pytest.mark.parametrize("turns", range(8))
+@simulated
+async def test_what_is_read_while_a_fetch_ends_never_delays_the_next_fetch(turns: int) -> None:
+    """A fetch that brings nothing wakes no reader, so nothing else would wake the task that fetches."""
+    loop = asyncio.get_running_loop()
+    broker = FakeBroker(size=FULL_RECORDS)
+    fetcher, _ = started(broker)
+    fetcher._prefetch_backoff = 0
+    broker.written.set()
+    while len(broker.times(0)) < 1:
+        await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    broker.written.clear()
+    while len(broker.times(0)) < 2:  # without partition 0: nobody has read its records yet
+        await asyncio.sleep(0)
+    assert broker.requests[-1][2]._max_wait_ms == 50
+    broker.turns = turns
+    await asyncio.sleep(broker.times(0)[-1] + 0.05 - loop.time())
+    assert await fetcher.fetched_records((), timeout=0)
+    await asyncio.sleep(0.2)
+    assert len(broker.times(0)) > 2
     await fetcher.close()
