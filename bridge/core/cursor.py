@@ -218,7 +218,7 @@ class Cursor(Generic[Note]):
     def settle(self, offset: int, size_bytes: int, part: int = 0) -> int | None:
         """Settle one event at this offset.
 
-        Return the part of the record that is settled now; 0 is the whole record, after the last of its events.
+        Return the part of the record that is settled now; 0 is all of it, after the last of its events.
         None if there is no more to tell: the event has no number among those of its record.
         """
         if not self.is_changed:
