@@ -94,6 +94,17 @@ class AttemptStream:
         if used_bytes > pool.press_at:
             pool.press()
 
+    def add_all(self, attempts: Sequence[Row]) -> None:
+        """Keep attempts, in their order; see ``add``."""
+        pool = self._pool
+        used_bytes = pool.bytes + sum(map(_SIZE_OF, attempts))
+        if used_bytes > pool.press_at:
+            for attempt in attempts:
+                self.add(attempt)
+        else:
+            self._queue.extend(attempts)
+            pool.bytes = used_bytes
+
     @property
     def waiting(self) -> int:
         """Return how many attempts the topic does not have."""

@@ -9,6 +9,7 @@ takes the way of single events, as in ``dispatcher.py``.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.model import Verdict
 from bridge.pipeline.batch_attempt import BatchClient, BatchResult
 from bridge.pipeline.batch_queue import Batch, BatchQueue
+from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue
@@ -108,6 +110,10 @@ class BatchDispatcher(EndpointDispatcher):
 
     async def _settle_batch(self, batch: Batch, result: BatchResult) -> None:
         """Act on each judgement. Dead letters are written side by side."""
+        first = result.judgements[0]
+        if first.verdict is Verdict.DELIVERED and result.judgements.count(first) == len(result.judgements):
+            self._complete_all(batch)
+            return
         at = 0
         left: list[Coroutine[Any, Any, None]] = []
         for lane, number in batch.lanes:
@@ -129,6 +135,17 @@ class BatchDispatcher(EndpointDispatcher):
         if left:
             self._queue.wake()  # this worker may wait for the broker now
             await asyncio.gather(*left)
+
+    def _complete_all(self, batch: Batch) -> None:
+        """Complete all events of a batch, those of a cursor together."""
+        settled: defaultdict[EndpointCursor, list[tuple[int, int, int]]] = defaultdict(list)
+        for delivery in batch.deliveries:
+            self._release(delivery)
+            settled[delivery.cursor].append((delivery.offset, delivery.size_bytes, delivery.part))
+        for cursor, events_of in settled.items():
+            self._settle_all(cursor, events_of)
+        for lane, _ in batch.lanes:
+            self._queue.finish_all(lane)
 
     def _settle_first(
         self, lane: Lane[LaneItem], deliveries: Sequence[Delivery], judgements: Sequence[Judgement]
