@@ -43,6 +43,10 @@ _HEAD = """
     has `timestamp`, `level` and `event`; the tables list the other fields. The names are stable: search
     and alert by them. Lines about a failure have `cause` and `remedy`. No line contains a body, a secret or a
     complete URL.
+
+    `delivery.attempted`, `record.rejected` and `event.parked` are written for every event. Any other line
+    that can come once per record is written five times per minute at most; `more` is how many were left out
+    before.
 """
 
 

@@ -215,8 +215,12 @@ class Cursor(Generic[Note]):
             or self._bytes >= self._window_bytes * share
         )
 
-    def settle(self, offset: int, size_bytes: int, part: int = 0) -> bool:
-        """Settle one event at this offset. Return True if it was the last one there."""
+    def settle(self, offset: int, size_bytes: int, part: int = 0) -> int | None:
+        """Settle one event at this offset.
+
+        Return the part of the record that is settled now; 0 is all of it, after the last of its events.
+        None if there is no more to tell: the event has no number among those of its record.
+        """
         if not self.is_changed:
             self._report_change()
         pending = self._pending
@@ -224,7 +228,7 @@ class Cursor(Generic[Note]):
             self.failures.pop((offset, part), None)
         if pending[offset] > 1:
             self._settle_part(offset, part)
-            return False
+            return part or None
         del pending[offset]
         if self._parts:
             self._parts.pop(offset, None)
@@ -232,11 +236,11 @@ class Cursor(Generic[Note]):
         self.share.settled_bytes += size_bytes + _EVENT_BYTES
         if not pending:
             self._pending, self._open = _NO_EVENTS, _NO_OFFSETS
-            return True
+            return 0
         opened = self._open
         while opened[0] not in pending:
             opened.popleft()
-        return True
+        return 0
 
     def _settle_part(self, offset: int, part: int) -> None:
         """Settle one of several open events of a record."""

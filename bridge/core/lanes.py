@@ -99,12 +99,13 @@ class Lanes(Generic[Item]):
             del self._lanes[lane.key]
         return False
 
-    def advance(self, lane: Lane[Item]) -> None:
-        """Remove the head of a running lane of which more is in flight: the lane goes on running."""
+    def advance(self, lane: Lane[Item], number: int = 1) -> None:
+        """Remove the first items of a running lane of which more is in flight: the lane goes on running."""
         if lane.blocked:
             self._unblock(lane)
-        lane.items.popleft()
-        lane.running -= 1
+        for _ in range(number):
+            lane.items.popleft()
+        lane.running -= number
 
     def put_back(self, lane: Lane[Item]) -> None:
         """Make a lane ready again that was popped and of which nothing was sent; it is the next one."""

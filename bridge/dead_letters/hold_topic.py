@@ -21,6 +21,7 @@ from bridge.kafka.producer import NewRecord
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import SparseLog
 
 _log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ class HoldReader:
         self._topic = topic
         self._control = ControlReader(reader, topic, self._apply, None)
         self.holds: dict[HoldKey, Hold] = {}
+        self._sparse_log = SparseLog()
 
     async def __aenter__(self) -> Self:
         """Connect; raises ``KafkaUnavailable``."""
@@ -72,7 +74,7 @@ class HoldReader:
         try:
             hold = read_hold(record.value)
         except DamagedHoldError as exc:
-            _log.error(
+            self._sparse_log.error(
                 events.HOLD_IGNORED,
                 place=record.place,
                 endpoint=key.endpoint,

@@ -10,8 +10,6 @@ import secrets
 from collections.abc import Callable, Hashable
 from typing import Protocol
 
-import structlog
-
 from bridge.clock import Clock
 from bridge.core import ordering_key
 from bridge.core.completion_map import Failures
@@ -21,8 +19,7 @@ from bridge.dead_letters.hold import Hold, HoldKey, Holds
 from bridge.errors import KafkaUnavailable
 from bridge.model import Event, LaneKey, RedriveMark
 from bridge.telemetry import events
-
-_log = structlog.get_logger()
+from bridge.telemetry.sparse_log import SparseLog
 
 
 class HoldWriter(Protocol):
@@ -54,6 +51,7 @@ class HeldLanes:
         self._writer = writer
         self._clock = clock
         self._new_round = new_round
+        self._sparse_log = SparseLog(clock.monotonic)
 
     def blocking_hold(self, event: Event) -> Hold | None:
         """Return the hold that keeps this event from being sent; events of the hold's redrive pass."""
@@ -104,7 +102,7 @@ class HeldLanes:
         return True
 
     def _log_held(self, hold: Hold, cause: str) -> None:
-        _log.warning(
+        self._sparse_log.warning(
             events.LANE_HELD,
             endpoint=self._endpoint,
             partition=str(hold.partition),
@@ -129,7 +127,7 @@ class HeldLanes:
         if not await self._write(mark.lane, None, cursor, keep_trying):
             return False
         if hold is not None:
-            _log.info(
+            self._sparse_log.info(
                 events.LANE_RELEASED,
                 endpoint=self._endpoint,
                 partition=str(hold.partition),
@@ -152,6 +150,7 @@ class HeldLanes:
             lambda: self._writer.write(key, hold),
             KafkaUnavailable,
             keep_trying,
+            self._sparse_log,
             events.HOLD_FAILED,
             endpoint=self._endpoint,
         )

@@ -15,6 +15,7 @@ from bridge.errors import ParkDeferred, ParkError
 from bridge.formats.stored_request import write_stored
 from bridge.model import Event, Record, Resend
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import SparseLog
 
 _log = structlog.get_logger()
 
@@ -61,13 +62,15 @@ async def park_durably(
     record: Record,
     reason: Reason,
     keep_trying: Callable[[], bool],
+    sparse_log: SparseLog,
     deferred: set[str] | None = None,
 ) -> bool:
     """Park a record, and retry until it is acknowledged; return True then.
 
     Return False if ``keep_trying()`` returned False first: the next owner of the partition parks it. With
     ``deferred``, raise ``ParkDeferred`` for a record that waits for an operator, so that the caller waits for
-    nothing. ``deferred`` has the places of such records, each of which is logged once.
+    nothing. ``deferred`` has the places of such records, each of which is logged once. ``sparse_log``
+    writes what is said of the topic, which may refuse many records at once.
     """
     attempts = 0
 
@@ -81,15 +84,17 @@ async def park_durably(
                 raise
             if record.place not in deferred:
                 deferred.add(record.place)
-                _log.error(events.PARKING_FAILED, place=record.place, cause=str(exc), remedy=exc.remedy)
+                sparse_log.error(events.PARKING_FAILED, place=record.place, cause=str(exc), remedy=exc.remedy)
             raise ParkDeferred(str(exc)) from exc
 
-    parked = await write_durably(park, ParkError, keep_trying, events.PARKING_FAILED, place=record.place)
+    parked = await write_durably(
+        park, ParkError, keep_trying, sparse_log, events.PARKING_FAILED, place=record.place
+    )
     was_deferred = deferred is not None and record.place in deferred
     if deferred is not None and parked:
         deferred.discard(record.place)
     if parked and (attempts > 1 or was_deferred):
-        _log.info(events.PARKING_RECOVERED, place=record.place)
+        sparse_log.info(events.PARKING_RECOVERED, place=record.place)
     if parked and reason.logged:
         _log.warning(
             events.EVENT_PARKED,

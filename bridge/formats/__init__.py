@@ -8,7 +8,6 @@ the payload: ``field_paths`` finds the parts of the event, ``registry/framing`` 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,7 +20,10 @@ from bridge.core.ordering_key import MAX_PART, shorten
 from bridge.errors import DecodeError, Tombstone
 from bridge.model import Event, IdKind, Record
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_HEX = b"0123456789abcdefABCDEF"
+_SHAPES = bytes(byte if byte == ord("-") else ord("x") if byte in _HEX else 0 for byte in range(256))
+_UUID = b"xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"
+"""A UUID's text with each digit replaced."""
 _LONGEST_TENANT = 256
 """Characters of a tenant that is kept for the next webhook id: tenants come from outside."""
 TYPE_BITS = 32
@@ -94,8 +96,9 @@ def webhook_id(
         hashed = _before_id.__wrapped__(source, topic, tenant, size, index, kind)
     else:
         hashed = _before_id(source, topic, tenant, size, index, kind).copy()
-    hashed.update(id.encode("utf-8", "surrogatepass"))
-    known = id.lower() if size == 36 and _UUID.fullmatch(id) else "evt"
+    encoded = id.encode("utf-8", "surrogatepass")
+    hashed.update(encoded)
+    known = id.lower() if size == 36 and encoded.translate(_SHAPES) == _UUID else "evt"
     return f"{known}_{hashed.hexdigest()}"
 
 

@@ -51,10 +51,11 @@ class EventTimes:
         instant = from_text(value.strip()) if isinstance(value, str) else None
         if instant is None:
             instant = self._of_other(value)
-        if instant is not None and instant >= self._latest:
-            self._see_latest()
-        if instant is not None and EARLIEST <= instant < self._latest:
-            return instant, "event", ()
+        if instant is not None:
+            if instant >= self._latest:
+                self._see_latest()
+            if EARLIEST <= instant < self._latest:
+                return instant, "event", ()
         cause = self._cause(value) if instant is None else _OUT_OF_RANGE
         return self._time_of_record(record, (("time", _excerpt(value), cause),))
 

@@ -22,6 +22,9 @@ _SHAPES = bytes(
     ord({"e": "e", "E": "e", "-": "-"}.get(char, "0" if char in "0123456789." else " "))
     for char in map(chr, range(256))
 )
+_NODES = (dict, list)
+_BYTES_PER_NODE = 400
+"""Looking at the members of an object or a list takes as long as looking at so many bytes."""
 _OUT_OF_RANGE = "infinity"
 """In orjson's message for a number beyond a double; it refuses the whole document."""
 
@@ -36,9 +39,13 @@ def loads(value: bytes) -> Any:
         document = orjson.loads(value)
     except orjson.JSONDecodeError as exc:
         return _loads_refused(value, exc)
+    size = len(value)
+    few = size // _BYTES_PER_NODE
+    if few and not _may_hold_float(document, few):  # the quicker test if most of the value are long texts
+        return document
     shape = value.translate(_SHAPES)
     # not `in`: for bytes it raises and drops a TypeError first, which takes longer than the search
-    if (shape.find(_LONG) < 0 and shape.find(_SMALL) < 0) or not _holds_float(document):
+    if (shape.find(_LONG) < 0 and shape.find(_SMALL) < 0) or not _may_hold_float(document, size + 1):
         return document
     return _loads_exact(value, orjson.JSONDecodeError("nested too deep", "", 0))
 
@@ -71,17 +78,21 @@ def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
-def _holds_float(document: Any) -> bool:
-    stack = [document]
-    while stack:
-        node = stack.pop()
-        kind = type(node)
-        if kind is dict:
-            stack.extend(node.values())
-        elif kind is list:
-            stack.extend(node)
-        elif kind is float:
+def _may_hold_float(document: Any, most_nodes: int) -> bool:
+    """Return True if a float is in it, or if it has more objects and lists than that.
+
+    Members are looked at by their types, all of a node at once.
+    """
+    nodes = [document if type(document) in _NODES else [document]]
+    for node in nodes:
+        if len(nodes) > most_nodes:
             return True
+        values = node.values() if type(node) is dict else node
+        kinds = {*map(type, values)}
+        if float in kinds:
+            return True
+        if dict in kinds or list in kinds:
+            nodes += [value for value in values if type(value) in _NODES]  # which this loop reaches in turn
     return False
 
 

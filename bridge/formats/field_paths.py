@@ -6,18 +6,17 @@ A field path is a dotted path into the value such as ``order.items.0.id``, a rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
-from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from bridge.errors import DecodeError, Tombstone
 from bridge.formats import derive_lane, digest_of_document, webhook_id
-from bridge.formats.event_time import EventTime, EventTimes
+from bridge.formats.event_time import EventTimes
 from bridge.formats.scalars import kind_of, refused_entity, scalar_text
 from bridge.formats.timestamp import TimeUnit, from_millis
 from bridge.model import NO_CONTEXT, Event, IdKind, Record, RefusedField, TimeSource
@@ -26,6 +25,7 @@ Find = Callable[[Record, Any], Any]
 
 ABSENT = object()
 """Returned for a path that does not exist; null exists."""
+_ALL_ABSENT = (ABSENT,) * 6
 RECORD_PARTS = ("key", "offset", "topic")
 
 
@@ -71,8 +71,10 @@ class EventReader:
         self._time = compile_path(paths.time)
         self._data = compile_path(paths.data)
         self._tenant = compile_path(paths.tenant)
-        self._has_more = self._tenant is not None or self._data is not None
-        self._usual = _reader_of((paths.id, paths.type, paths.entity))
+        self._names = tuple(
+            _name_at(path)
+            for path in (paths.id, paths.type, paths.tenant, paths.data, paths.time, paths.entity)
+        )
         self._identifying = _identifying_headers(paths)
 
     def event_without_value(self, record: Record) -> Event:
@@ -100,27 +102,32 @@ class EventReader:
         document that keeps nothing alive.
         """
         id_kind: IdKind = "text"
-        try:  # the usual places and types are read at once
-            id_, type_, entity = self._usual(document)
-        except (KeyError, TypeError):
-            id_ = type_ = entity = None
+        if type(document) is dict:  # the usual places are looked at together, and have the usual types
+            id_, type_, tenant, data, at, entity = map(document.get, self._names, _ALL_ABSENT)
+        else:
+            id_, type_, tenant, data, at, entity = _ALL_ABSENT
         if type(id_) is not str or not id_:
             id_, id_kind = self._id_and_kind(record, document)
         if type(type_) is not str or not type_:
-            type_ = type_name if self._type is None and type_name else None
-            if type_ is None:
-                type_ = self._required(record, document, "type", self._type)
-        tenant, data = None, document
-        if self._has_more or document is ABSENT:
-            tenant, data, decode_again = self._more(record, document, decode_again)
-        time_source: TimeSource = "record"
-        refused: tuple[RefusedField, ...] = ()
-        if self._time is None and record.timestamp_ms in self._times.believed_ms:
-            time = from_millis(record.timestamp_ms)
+            type_ = self._type_of(record, document, type_name)
+        if type(tenant) is not str:
+            tenant = self._tenant and self._text(record, document, "tenant", self._tenant)
+        if self._data is None and document is not ABSENT:
+            data = document
         else:
-            time, time_source, refused = self._event_time(record, document)
-        if type(entity) is not str and self._entity is not None:
-            entity, refused = self._optional(self._entity, record, document, refused)
+            data, decode_again = self._part(record, document, data, decode_again)
+        time_source: TimeSource
+        refused: tuple[RefusedField, ...]
+        if self._time is None and record.timestamp_ms in self._times.believed_ms:
+            time, time_source, refused = from_millis(record.timestamp_ms), "record", ()
+        else:
+            if type(at) is not str:
+                at = self._own_time(record, document)
+            time, time_source, refused = self._times.read(record, at)
+        if type(entity) is not str:
+            entity = None
+            if self._entity is not None:
+                entity, refused = self._optional(self._entity, record, document, refused)
         return Event(  # by position: by name it takes three times as long, a microsecond more
             record,
             self._source,
@@ -155,19 +162,28 @@ class EventReader:
             raise self._no_text(record, "id", cause)
         return text, kind_of(value)
 
-    def _more(
-        self, record: Record, document: Any, decode_again: Callable[[], Any] | None
-    ) -> tuple[str | None, Any, Callable[[], Any] | None]:
-        """Return the tenant, the data, and what decodes the data again. Raises ``DecodeError``."""
-        tenant = None if self._tenant is None else self._text(record, document, "tenant", self._tenant)
-        data = document if self._data is None else self._data(record, document)
+    def _type_of(self, record: Record, document: Any, type_name: str | None) -> str:
+        """Return the type; the name if no path is configured. Raises ``DecodeError``."""
+        if self._type is None and type_name:
+            return type_name
+        return self._required(record, document, "type", self._type)
+
+    def _part(
+        self, record: Record, document: Any, data: Any, decode_again: Callable[[], Any] | None
+    ) -> tuple[Any, Callable[[], Any] | None]:
+        """Return the data, looked for unless it is ``data``, and what decodes it again; null without a value.
+
+        Raises ``DecodeError``.
+        """
+        if self._data is None:
+            return None, decode_again
+        if data is ABSENT:
+            data = self._data(record, document)
         if data is ABSENT:
             if document is not ABSENT:
                 raise self._missing(record, "data")
             data = None
-        if decode_again is not None and self._data is not None:
-            decode_again = partial(self._data_again, record, decode_again)
-        return tenant, data, decode_again
+        return data, None if decode_again is None else partial(self._data_again, record, decode_again)
 
     def _data_again(self, record: Record, decode_again: Callable[[], Any]) -> Any:
         assert self._data is not None, "else the document is the data"
@@ -206,15 +222,15 @@ class EventReader:
         text, cause = scalar_text(value)
         return text, refused if cause is None else (*refused, refused_entity(value, cause))
 
-    def _event_time(self, record: Record, document: Any) -> EventTime:
-        """Return the time of the event; a header that is not UTF-8 is refused as any other."""
-        value = None
-        if self._time is not None:
-            try:
-                value = self._time(record, document)
-            except DecodeError:
-                value = b""
-        return self._times.read(record, None if value is ABSENT else value)
+    def _own_time(self, record: Record, document: Any) -> Any:
+        """Return the event's time; None if it has none. A header that is not UTF-8 is refused later."""
+        if self._time is None:
+            return None
+        try:
+            value = self._time(record, document)
+        except DecodeError:
+            return b""
+        return None if value is ABSENT else value
 
     def _no_text(self, record: Record, setting: str, cause: str | None) -> DecodeError:
         return DecodeError(
@@ -249,16 +265,9 @@ def _identifying_headers(paths: FieldPaths) -> frozenset[str]:
     return frozenset(name for kind, _, name in places if kind == "header")
 
 
-def _reader_of(paths: Sequence[str | None]) -> Callable[[Any], Sequence[Any]]:
-    """Return a function that reads these members of an object; None for a path that is no member's name.
-
-    If all of them are, the function raises ``KeyError`` where one is absent, and ``TypeError`` for what is no
-    object.
-    """
-    names = [None if path is None or "." in path or ":" in path or path.isdigit() else path for path in paths]
-    if None not in names:
-        return itemgetter(*names)
-    return lambda document: [*map(document.get, names)] if type(document) is dict else [None] * len(names)
+def _name_at(path: str | None) -> str | None:
+    """Return the member of the value that a path names; None if it names anything else."""
+    return None if path is None or "." in path or ":" in path or path.isdigit() else path
 
 
 def compile_path(path: str | None) -> Find | None:

@@ -20,8 +20,8 @@ DIGITS: dict[TimeUnit, int] = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 _EPOCH = datetime(1970, 1, 1)  # without a zone, so that isoformat adds no offset
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant RFC 3339 can represent
 _UTC = frozenset({None, "Z", "z", "UTC", "GMT", "+00:00", "-00:00", "+0000", "+00"})
-_USUAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d)(?:\.\d{1,9})?Z?", re.ASCII)
-"""The usual form, which is read first because every event has one."""
+_SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d", re.ASCII)
+_SECOND_SIZE = 19
 _INSTANT = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d{1,9})\d*)?)?"
     r" ?(Z|z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?(?:\[[^\[\]]+\])*",
@@ -43,14 +43,23 @@ def from_text(text: str) -> str | None:
     It also reads what libraries write that come close to RFC 3339: a space for the ``T``, a comma for the
     point, offsets as ``+0530`` or ``+05``, ``UTC``, a zone in brackets (RFC 9557), and a leap second.
     """
-    usual = _USUAL.fullmatch(text)
-    if usual is not None:
-        try:
-            datetime.fromisoformat(usual[1])
-        except ValueError:
-            return _from_relative(text)  # 24:00:00
-        return text if text[-1] == "Z" else f"{text}Z"
+    utc = text[:-1] if text[-1:] == "Z" else text.removesuffix("+00:00")
+    if _is_second(utc[:_SECOND_SIZE]):  # the usual form, which is read first because every event has one
+        fraction = utc[_SECOND_SIZE + 1 :]
+        if len(utc) == _SECOND_SIZE or (
+            utc[_SECOND_SIZE] == "." and len(fraction) <= 9 and fraction.isascii() and fraction.isdigit()
+        ):
+            return f"{utc}Z"
     return _from_relative(text)
+
+
+@lru_cache(maxsize=1024)  # events of one batch mostly share their second
+def _is_second(text: str) -> bool:
+    """Return True for a date and time that exist, in the usual form; 24:00:00 and leap seconds are others."""
+    try:
+        return _SECOND.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _from_relative(text: str) -> str | None:

@@ -12,8 +12,6 @@ from itertools import accumulate, islice, takewhile
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-import structlog
-
 from bridge.errors import BrokerError, RecordTooLarge
 from bridge.history.batch import Writer
 from bridge.history.encoding import batch_headers, encode
@@ -21,8 +19,8 @@ from bridge.history.pool import Pool
 from bridge.history.row import Entry, Row, without_bodies
 from bridge.kafka.producer import NewRecord
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import SparseLog
 
-_log = structlog.get_logger()
 BATCH_BYTES = 256 * 1024
 """Attempts of so many bytes in memory become one record: compressing it takes the loop about a
 millisecond, and it fits every topic."""
@@ -86,6 +84,7 @@ class AttemptStream:
         self._passed = asyncio.Event()
         self._is_late = False
         self._in_hand: Sequence[Row] = ()
+        self._sparse_log = SparseLog()
 
     def add(self, attempt: Row) -> None:
         """Keep an attempt until it is written."""
@@ -94,6 +93,17 @@ class AttemptStream:
         used_bytes = pool.bytes = pool.bytes + attempt[_SIZE]
         if used_bytes > pool.press_at:
             pool.press()
+
+    def add_all(self, attempts: Sequence[Row]) -> None:
+        """Keep attempts, in their order; see ``add``."""
+        pool = self._pool
+        used_bytes = pool.bytes + sum(map(_SIZE_OF, attempts))
+        if used_bytes > pool.press_at:
+            for attempt in attempts:
+                self.add(attempt)
+        else:
+            self._queue.extend(attempts)
+            pool.bytes = used_bytes
 
     @property
     def waiting(self) -> int:
@@ -157,7 +167,7 @@ class AttemptStream:
                 else:
                     self._outlook.wrote(self.endpoint, len(batch.attempts))
         except Exception:
-            _log.exception(events.HISTORY_FAILED_INSIDE, endpoint=self.endpoint)
+            self._sparse_log.exception(events.HISTORY_FAILED_INSIDE, endpoint=self.endpoint)
             self._outlook.lost(len(attempts))
         finally:
             self._in_hand = ()

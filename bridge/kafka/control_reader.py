@@ -12,13 +12,11 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from bridge.kafka.side_reader import SideReader
 from bridge.model import Partition, Record
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import SparseLog
 
-_log = structlog.get_logger()
 POLL_S = 0.5
 FOLLOW_S = 2.0
 """How long the broker may wait for a record of a topic that is followed. The record itself does not wait."""
@@ -39,6 +37,7 @@ class ControlReader:
         self._reader = reader
         self._apply = apply
         self._position = start
+        self._sparse_log = SparseLog()
 
     @property
     def position(self) -> int | None:
@@ -83,7 +82,7 @@ class ControlReader:
                 if record.damage is None or not record.damage.raw_of:  # else it has no key
                     self._apply(record)
                     continue
-                _log.error(
+                self._sparse_log.error(
                     events.CONTROL_UNREADABLE,
                     place=record.place,
                     cause=record.damage.cause,

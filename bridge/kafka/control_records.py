@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import structlog
-
 from bridge.core import beginning
 from bridge.core.beginning import Beginnings, DamagedBeginningError
 from bridge.core.switches import (
@@ -22,8 +20,7 @@ from bridge.core.switches import (
 )
 from bridge.model import Record
 from bridge.telemetry import events
-
-_log = structlog.get_logger()
+from bridge.telemetry.sparse_log import SparseLog
 
 
 class ControlRecords:
@@ -46,6 +43,7 @@ class ControlRecords:
         self._beginnings = beginnings
         self._others = dict(others)
         self._lacks_beginning = lacks_beginning
+        self._sparse_log = SparseLog()
 
     def put(self, subject: Subject, switch: Switch) -> None:
         """Apply the state of a subject."""
@@ -69,7 +67,7 @@ class ControlRecords:
         except DamagedSwitchError as exc:
             is_types = isinstance(subject, EventTypes)
             field, command = ("event_types", "events") if is_types else ("endpoint", "endpoints")
-            _log.error(
+            self._sparse_log.error(
                 events.CONTROL_IGNORED,
                 place=record.place,
                 **{field: str(subject)},
@@ -88,7 +86,7 @@ class ControlRecords:
             if self._beginnings.unwritten([endpoint]):
                 self._lacks_beginning(endpoint)
         except DamagedBeginningError as exc:
-            _log.error(
+            self._sparse_log.error(
                 events.CONTROL_IGNORED,
                 place=record.place,
                 endpoint=endpoint,

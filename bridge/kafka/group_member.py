@@ -21,6 +21,7 @@ from bridge.kafka.aiokafka_patches.closing import stop_consumer
 from bridge.kafka.aiokafka_patches.failing_fetches import refused_topics
 from bridge.kafka.aiokafka_patches.gathered_fetches import wait_at_broker
 from bridge.kafka.aiokafka_patches.heartbeats import has_generation, report_heartbeats
+from bridge.kafka.aiokafka_patches.new_topics import new_topics
 from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 from bridge.kafka.aiokafka_patches.static_member import NameTaken, member_id, rejoin
 from bridge.kafka.assignment_check import AssignmentCheck
@@ -108,6 +109,8 @@ class GroupMember:
         try:
             async with broker_call(f"join group {self.membership.group!r}", timeout_s=ANSWER_TIMEOUT_S):
                 await consumer.start()
+                has_pattern = self.membership.pattern is not None
+                await new_topics.seen_by(consumer, self.membership.topics, all_topics=has_pattern)
             wait_at_broker(consumer, COMPLETE_POLL_MS, SILENT_POLL_MS)
             report_heartbeats(consumer, heartbeat_accepted)
             self.name.guard(consumer, is_current)

@@ -5,11 +5,9 @@ Invariant: a batch is given up only after it was damaged in ``TRIES`` fetches fr
 
 from __future__ import annotations
 
-import structlog
-
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import SparseLog
 
-_log = structlog.get_logger()
 TRIES = 3
 _MOST_PLACES = 1000
 
@@ -25,6 +23,7 @@ class SuspectBatches:
 
     def __init__(self) -> None:
         self._tries: dict[Place, int] = {}
+        self._sparse_log = SparseLog()
 
     def given_up(self, place: Place, cause: str) -> bool:
         """Count one more failure; return True if it was the last try, which also forgets the place."""
@@ -35,7 +34,7 @@ class SuspectBatches:
         if len(self._tries) > _MOST_PLACES:
             del self._tries[next(iter(self._tries))]
         topic, number, offset = place
-        _log.warning(
+        self._sparse_log.warning(
             events.BATCH_SUSPECTED,
             place=f"{topic}-{number}@{offset}",
             cause=cause,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import structlog
 
 from bridge.errors import BrokerError, KafkaUnavailable
-from bridge.kafka.aiokafka_patches.startup_noise import new_topics
+from bridge.kafka.aiokafka_patches.new_topics import new_topics
 from bridge.kafka.topics import PARKED_MAX_BYTES, TopicAdmin
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
@@ -103,7 +103,7 @@ async def ensure_topic(
         created = await admin.create(topic, partitions, replication_factor, configs)
     except BrokerError as exc:
         raise KafkaUnavailable(f"cannot create topic {topic!r}: {exc.cause}; {by_hand}") from exc
-    new_topics.expect(topic)
+    new_topics.expect(topic, partitions)
     if created:
         _log.info(events.TOPIC_CREATED, topic=topic)
 
@@ -126,6 +126,7 @@ async def ensure_partitions(admin: TopicAdmin, topic: str, like: Collection[str]
             f" topic: {exc.cause}; run: kafka-topics.sh --bootstrap-server … --alter --topic {topic}"
             f" --partitions {needed}"
         ) from exc
+    new_topics.expect(topic, needed)
     if grown:
         _log.info(events.TOPIC_GREW, topic=topic, partitions=needed)
 

@@ -10,7 +10,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,8 +26,9 @@ from bridge.history.attempt import MASK, Later
 from bridge.history.pool import ATTEMPT_BYTES
 from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Request, Response, Url, Verdict
+from bridge.pipeline.lane_queue import Delivery
 from bridge.pipeline.shown_answers import ShownAnswers, recurs
-from bridge.rendering import Headers
+from bridge.rendering import Headers, Rendered
 from bridge.rendering.body_secret import BodySecret
 from bridge.rendering.request import TargetTemplate
 from bridge.rendering.stored import target_of
@@ -54,10 +55,22 @@ _TOLD = itemgetter(
 """Returns what metrics and log lines tell of a success."""
 _STATUS_OF = itemgetter(Common._fields.index("status"))
 _LATER = Common._fields.index("later")
-
-
+_LINES = Entry._fields.index("headers")
 _SHOWN = ("status", "attempt", "duration_ms", "type", "webhook_id", "entity", "place")
 """The fields of the log line of a success; the id of its trace follows if there is one."""
+
+
+def _row(
+    event: Event, at: float, answered_s: float, number: int, body_bytes: int, trace_id: str | None,
+    lines: bytes, kept: bytes | None, common: Row, size_bytes: int,
+) -> Row:  # fmt: skip
+    """Return the values of an ``Entry``."""
+    (topic, partition), offset, appended_ms = event.record[:3]
+    return (
+        at, answered_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
+        topic, partition, offset, event.index, event.time, appended_ms, number, body_bytes, trace_id,
+        event.lane, lines, kept, common, size_bytes,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,10 @@ class KeepsAttempts(Protocol):
         """Keep an attempt."""
         ...
 
+    def add_all(self, attempts: Sequence[Row]) -> None:
+        """Keep attempts, in their order."""
+        ...
+
 
 _Usual: TypeAlias = tuple[Response | TransportError, str, Url, int, Judgement, int]
 """What most of ``Common`` follows from: answer, method, URL, number of own headers, judgement, and the
@@ -190,12 +207,7 @@ class AttemptLog:
             rendered = self._target.masked(rendered)
         lines = b"\n".join(map(_LINE, rendered)) + self._constant_lines
         size_bytes = self._common_bytes + len(lines) + (len(kept) if kept else 0)
-        (topic, partition), offset, appended_ms = event.record[:3]
-        row = (
-            at, at + duration_s, event.id, event.webhook_id, event.type, event.entity, event.tenant,
-            topic, partition, offset, event.index, event.time, appended_ms, number, body_bytes, trace_id,
-            event.lane, lines, kept, common, size_bytes,
-        )  # fmt: skip
+        row = _row(event, at, at + duration_s, number, body_bytes, trace_id, lines, kept, common, size_bytes)
         self._history.add(row)
         if (later := common[_LATER]) is not None:
             self._record_failure(event, Entry(*row), Common(*common))
@@ -207,6 +219,49 @@ class AttemptLog:
         elif waiting == _BATCH_SIZE:
             asyncio.get_running_loop().call_soon(self.write_successes)
         return None
+
+    def record_all(
+        self,
+        sent: Sequence[tuple[Delivery, Rendered, Judgement]],
+        method: str,
+        url: Url,
+        headers: Headers,
+        outcome: Outcome,
+    ) -> None:
+        """Keep the attempts of one request with several events, each with its own body; see ``record``.
+
+        ``headers`` follow those that were rendered for the event. Successes that are alike share what the
+        first of them is found to have.
+        """
+        at, answered_s, trace_id = outcome.at, outcome.at + outcome.duration_s, outcome.trace_id
+        alike: list[Row] = []
+        shared: tuple[Headers, Judgement] | None = None
+        lines, common, shared_bytes, keeps, most = b"", self._common, 0, self._keeps_bodies, self._usual_bytes
+        for delivery, (_, _, own, body), judgement in sent:
+            event, body_bytes = delivery.event, len(body)
+            if shared == (own, judgement) and body_bytes <= most and event.resend is None:
+                kept, size_bytes = (body, shared_bytes + body_bytes) if keeps else (None, shared_bytes)
+                number = delivery.attempts
+                alike.append(
+                    _row(event, at, answered_s, number, body_bytes, trace_id, lines, kept, common, size_bytes)
+                )
+                continue
+            self._add_successes(alike)
+            request = Request(method, url, own + headers, body)
+            delivery.later = self.record(event, delivery.attempts, request, outcome, judgement, len(own))
+            alike, shared = [], None
+            if self._usual is not None:  # it was a success, and those like it have the same in common
+                shared, lines, common = (own, judgement), self._successes[-1][_LINES], self._common
+                shared_bytes = self._common_bytes + len(lines)
+        self._add_successes(alike)
+
+    def _add_successes(self, rows: list[Row]) -> None:
+        """Keep successes as ``record`` does, after one that was recorded in this turn of the loop."""
+        self._history.add_all(rows)
+        before = len(self._successes)
+        self._successes += rows
+        if before < _BATCH_SIZE <= before + len(rows):
+            asyncio.get_running_loop().call_soon(self.write_successes)
 
     def write_successes(self) -> None:
         """Write metrics and log lines of the successes so far. A timer calls it as well."""

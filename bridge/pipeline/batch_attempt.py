@@ -51,11 +51,11 @@ class BatchClient(EndpointClient):
 
         Raises ``DecodeError``, ``FilterError`` and ``RenderError``.
         """
-        event = delivery.event
+        event, renderer = delivery.event, self._renderer
         if delivery.fault is not None:
             raise delivery.fault
-        resend = event.resend
-        renderer = self._renderer if resend is None or resend.stored is None else self._stored
+        if event.resend is not None and event.resend.stored is not None:
+            renderer = self._stored
         rendered = renderer.render(event)
         if not event.is_fresh:
             event.rendered = None
@@ -90,18 +90,19 @@ class BatchClient(EndpointClient):
         number = self._gate.sent(began)
         try:
             spans = self._begin_spans(batch)
-            request = await self._request(batch, int(at))
+            webhook_ids = batch.webhook_ids
+            request = await self._request(batch, webhook_ids, int(at))
         except BaseException:
             self._gate.abandoned(number)
             raise
         outcome, judgement = await self._exchange(request, at, began, number)
-        result = self._judge_each(batch, outcome, judgement)
+        result = self._judge_each(batch, webhook_ids, outcome, judgement)
         if not result.is_split:
             result = BatchResult(plan_retries(batch, result.judgements), is_split=False)
         self._record(batch, request, outcome, result.judgements, spans)
         return result
 
-    async def _request(self, batch: Batch, at_s: int) -> Request:
+    async def _request(self, batch: Batch, webhook_ids: Sequence[str], at_s: int) -> Request:
         """Return the request of a batch; its parts are joined, and forgotten."""
         body = self.form.join(batch.items)
         batch.items.clear()
@@ -109,17 +110,19 @@ class BatchClient(EndpointClient):
         if self._compression is not None:
             coding, body = await self._compressed(self._compression, body)
         method, url, *_ = batch.rendered[0]
-        signature = self._signer.headers(batch_id(batch.webhook_ids), at_s, body, method, url)
+        signature = self._signer.headers(batch_id(webhook_ids), at_s, body, method, url)
         return Request(method, url, self.form.headers + coding + signature + self._target.headers, body)
 
-    def _judge_each(self, batch: Batch, outcome: Outcome, judgement: Judgement) -> BatchResult:
+    def _judge_each(
+        self, batch: Batch, webhook_ids: Sequence[str], outcome: Outcome, judgement: Judgement
+    ) -> BatchResult:
         """Return the judgement of each event. A refusal of several says nothing about one of them."""
         number, is_split = len(batch.deliveries), False
         if number == 1 and judgement.kind != "ok":
             return BatchResult([self._failed(batch.deliveries[0], outcome, judgement)], is_split)
         accepted = judgement.verdict is Verdict.DELIVERED or judgement.kind == "ok"
         if accepted and isinstance(outcome.answer, Response):
-            named = failed_events(outcome.answer, batch.webhook_ids)
+            named = failed_events(outcome.answer, webhook_ids)
             if not isinstance(named, Judgement):
                 return BatchResult(self._failed_alone(batch, named, judgement), is_split)
             judgement = named
@@ -187,12 +190,13 @@ class BatchClient(EndpointClient):
         """Keep an entry for each event: its own body, and the headers of the request."""
         method, url, headers, _ = request
         headers = headers[len(self.form.headers) :]
-        for place, (delivery, rendered, judgement) in enumerate(
-            zip(batch.deliveries, batch.rendered, judgements, strict=True)
-        ):
+        sent = [*zip(batch.deliveries, batch.rendered, judgements, strict=True)]
+        if self._tracer is None:
+            self._log.record_all(sent, method, url, headers, outcome)
+            return
+        for one, span in zip(sent, spans, strict=True):
+            delivery, rendered, judgement = one
             own = Request(method, url, rendered.headers + headers, rendered.body)
-            event, number, of = delivery.event, delivery.attempts, outcome
-            if spans and self._tracer is not None:
-                of = outcome._replace(trace_id=spans[place].trace_id)
-                self._tracer.end(spans[place], event, number, own, of, judgement)
-            delivery.later = self._log.record(event, number, own, of, judgement, len(rendered.headers))
+            of = outcome._replace(trace_id=span.trace_id)
+            self._tracer.end(span, delivery.event, delivery.attempts, own, of, judgement)
+            self._log.record_all([one], method, url, headers, of)

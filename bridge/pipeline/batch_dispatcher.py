@@ -9,10 +9,9 @@ takes the way of single events, as in ``dispatcher.py``.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from typing import Any
-
-import structlog
 
 from bridge.core.backoff import SharedRetrySchedule
 from bridge.core.batches import is_accepted
@@ -22,14 +21,13 @@ from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.model import Verdict
 from bridge.pipeline.batch_attempt import BatchClient, BatchResult
 from bridge.pipeline.batch_queue import Batch, BatchQueue
+from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue
 from bridge.reasons import ParkReason
 from bridge.rendering import Rendered
-from bridge.telemetry import events
 
-_log = structlog.get_logger()
 _COPIES = 2
 """The bytes of a batch in flight: those of its events, which the history keeps, and those of its body."""
 
@@ -85,8 +83,7 @@ class BatchDispatcher(EndpointDispatcher):
         try:
             result = await self._client.attempt_batch(batch, self._plan_retries)
         except Exception as exc:
-            place = batch.deliveries[0].event.record.place
-            _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
+            self._log_failed_inside(batch.deliveries[0].event)
             judgement = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
             judgements = self._plan_retries(batch, [judgement] * len(batch.deliveries))
             result = BatchResult(judgements, is_split=False)
@@ -113,6 +110,10 @@ class BatchDispatcher(EndpointDispatcher):
 
     async def _settle_batch(self, batch: Batch, result: BatchResult) -> None:
         """Act on each judgement. Dead letters are written side by side."""
+        first = result.judgements[0]
+        if first.verdict is Verdict.DELIVERED and result.judgements.count(first) == len(result.judgements):
+            self._complete_all(batch)
+            return
         at = 0
         left: list[Coroutine[Any, Any, None]] = []
         for lane, number in batch.lanes:
@@ -134,6 +135,17 @@ class BatchDispatcher(EndpointDispatcher):
         if left:
             self._queue.wake()  # this worker may wait for the broker now
             await asyncio.gather(*left)
+
+    def _complete_all(self, batch: Batch) -> None:
+        """Complete all events of a batch, those of a cursor together."""
+        settled: defaultdict[EndpointCursor, list[tuple[int, int, int]]] = defaultdict(list)
+        for delivery in batch.deliveries:
+            self._release(delivery)
+            settled[delivery.cursor].append((delivery.offset, delivery.size_bytes, delivery.part))
+        for cursor, events_of in settled.items():
+            self._settle_all(cursor, events_of)
+        for lane, _ in batch.lanes:
+            self._queue.finish_all(lane)
 
     def _settle_first(
         self, lane: Lane[LaneItem], deliveries: Sequence[Delivery], judgements: Sequence[Judgement]

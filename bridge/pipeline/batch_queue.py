@@ -101,6 +101,12 @@ class BatchQueue(LaneQueue):
             return False
         return super().finish(lane)
 
+    def finish_all(self, lane: Lane[LaneItem]) -> None:
+        """Remove all that is in flight of a running lane."""
+        if lane.running > 1:
+            self.advance(lane, lane.running - 1)
+        super().finish(lane)
+
     def take(self) -> Lane[LaneItem] | None:
         """Return the lane to begin with, running, if there are enough events or they waited long enough."""
         self._is_looked_for = False
@@ -158,7 +164,7 @@ class BatchQueue(LaneQueue):
 
     def _take(self, lane: Lane[LaneItem], batch: Batch, prepare: Prepare) -> int:
         """Add the first events of a lane to a batch, as far as they may be in it. Return how many."""
-        taken = 0
+        taken, most_bytes = 0, self._limits.max_bytes
         for item in lane.items:
             if batch.is_full or not isinstance(item, Delivery):
                 break
@@ -169,7 +175,7 @@ class BatchQueue(LaneQueue):
             if prepared is None:
                 break
             rendered, part = prepared
-            if batch.items and batch.size_bytes + len(part) > self._limits.max_bytes:
+            if batch.size_bytes + len(part) > most_bytes and batch.items:
                 batch.is_full = True
                 break
             batch.add(item, rendered, part)

@@ -7,7 +7,7 @@ have of this cursor. At a cursor of an earlier assignment, nothing settles.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from bridge.core.memory_budget import MemoryBudget, Share
 from bridge.model import Partition
@@ -157,15 +157,38 @@ class Checkpoints:
         """Settle one event at this offset. Does nothing once the assignment has ended."""
         if not cursor.live:
             return
-        is_last = cursor.settle(offset, size_bytes, part)
-        if is_last or part:
-            checkpoint, settled_part = self.known[cursor], 0 if is_last else part
-            journal = self._journal
+        settled = cursor.settle(offset, size_bytes, part)
+        if settled is not None:
+            checkpoint, journal = self.known[cursor], self._journal
             if checkpoint.segment != journal.segment:
                 checkpoint.declare(journal, cursor)
-            if not journal.record_settled(checkpoint.number, offset, settled_part):
+            if not journal.record_settled(checkpoint.number, offset, settled):
                 checkpoint.declare(journal, cursor)
-                journal.record_settled(checkpoint.number, offset, settled_part)
+                journal.record_settled(checkpoint.number, offset, settled)
+        if cursor.full or cursor.share.is_pressed:
+            self._make_room(cursor)
+
+    def settle_all(self, cursor: EndpointCursor, events: Iterable[tuple[int, int, int]]) -> None:
+        """Settle several events of a cursor, each as its offset, size and part; see ``settle``."""
+        if not cursor.live:
+            return
+        spots = [
+            (offset, settled)
+            for offset, size_bytes, part in events
+            if (settled := cursor.settle(offset, size_bytes, part)) is not None
+        ]
+        checkpoint, journal = self.known[cursor], self._journal
+        while spots:
+            if checkpoint.segment != journal.segment:
+                checkpoint.declare(journal, cursor)
+            del spots[: journal.record_all(checkpoint.number, spots)]
+            if spots:
+                checkpoint.declare(journal, cursor)
+        if cursor.full or cursor.share.is_pressed:
+            self._make_room(cursor)
+
+    def _make_room(self, cursor: EndpointCursor) -> None:
+        """Let a cursor take events again after something settled at it, and its endpoint's other cursors."""
         if cursor.full:
             self.reopen(cursor)
         share = cursor.share

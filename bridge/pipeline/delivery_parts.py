@@ -6,12 +6,27 @@ parts that it began with.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from bridge.core.backoff import RetrySchedule
 from bridge.core.limits import Gate, ParkLimit
 from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog
+from bridge.pipeline.cursor_start import EndpointCursor
+
+
+class Settles(Protocol):
+    """Settles events at the cursors of an assignment (``bridge.pipeline.checkpoints.Checkpoints``)."""
+
+    def settle(self, cursor: EndpointCursor, offset: int, size_bytes: int, part: int = 0) -> None:
+        """Settle one event. Does nothing once the assignment has ended."""
+        ...
+
+    def settle_all(self, cursor: EndpointCursor, events: Iterable[tuple[int, int, int]]) -> None:
+        """Settle several events of a cursor: offset, size and part of each."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

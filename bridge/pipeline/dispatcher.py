@@ -24,7 +24,7 @@ from bridge.dead_letters.hold import Hold
 from bridge.errors import DecodeError, FilterError, ParkDeferred
 from bridge.model import Event, Record, RedriveMark, Verdict
 from bridge.pipeline.cursor_start import EndpointCursor
-from bridge.pipeline.delivery_parts import DeliveryParts
+from bridge.pipeline.delivery_parts import DeliveryParts, Settles
 from bridge.pipeline.dispatcher_view import DispatcherView
 from bridge.pipeline.lane_queue import Delivery, LaneItem, LaneQueue, QueuedMark
 from bridge.pipeline.parking import EventParking, refused_before
@@ -33,6 +33,7 @@ from bridge.pipeline.workers import Workers
 from bridge.reasons import ParkReason
 from bridge.telemetry import events
 from bridge.telemetry.metrics import EndpointMetrics
+from bridge.telemetry.sparse_log import SparseLog
 
 _log = structlog.get_logger()
 _LEASE_WAIT_S = 0.5
@@ -64,7 +65,7 @@ class EndpointDispatcher(DispatcherView):
         parking: EventParking,
         metrics: EndpointMetrics,
         clock: Clock,
-        settle: Callable[[EndpointCursor, int, int, int], None],
+        checkpoints: Settles,
         may_send: Callable[[], bool],
         turn_off: Callable[[str, str], None],
         budget: MemoryBudget | None = None,
@@ -78,11 +79,13 @@ class EndpointDispatcher(DispatcherView):
         self._retries = RetryPlan(parts.schedule, metrics, clock)
         self._use(parts)
         self._parking = parking
-        self._settle = settle
+        self._settle = checkpoints.settle
+        self._settle_all = checkpoints.settle_all
         self._may_send = may_send
         self._turn_off = turn_off
         self._budget = budget or MemoryBudget()
         self._draining = False
+        self._sparse_log = SparseLog(clock.monotonic)
         self._idle = asyncio.Event()
         self._queue = self._build_queue(parts)
         self._workers = Workers(name, self._work, self._queue)
@@ -267,10 +270,13 @@ class EndpointDispatcher(DispatcherView):
 
     def _failed_inside(self, delivery: Delivery, exc: Exception) -> Judgement:
         """Log an error of this program in an attempt, which is repeated like one that failed."""
-        place = delivery.event.record.place
-        _log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
+        self._log_failed_inside(delivery.event)
         failed = Judgement(Verdict.AGAIN, f"internal error: {type(exc).__name__}")
         return self._retries.plan(delivery, failed)
+
+    def _log_failed_inside(self, event: Event) -> None:
+        place = event.record.place
+        self._sparse_log.exception(events.DELIVERY_FAILED_INSIDE, endpoint=self.name, place=place)
 
     async def _act(self, lane: Lane[LaneItem], delivery: Delivery, judgement: Judgement) -> None:
         """Act on the verdict of the head of a lane."""

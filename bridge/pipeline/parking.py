@@ -20,6 +20,7 @@ from bridge.model import Event
 from bridge.pipeline.lane_queue import Delivery, QueuedMark
 from bridge.reasons import ParkReason
 from bridge.telemetry.counted import Counter
+from bridge.telemetry.sparse_log import SparseLog
 from bridge.telemetry.throttle import Throttle
 
 _REDRIVE_FIRST = "redrive or discard the event it waits for: this one follows"
@@ -48,6 +49,7 @@ class EventParking:
         self.holds = holds
         self._deferred: set[str] = set()
         self._throttle = Throttle(now=clock.monotonic)
+        self._sparse_log = SparseLog(clock.monotonic)
 
     def hold_on(self, event: Event) -> Hold | None:
         """Return the hold that keeps an event from being sent; None if it may be sent."""
@@ -71,7 +73,9 @@ class EventParking:
             details={**letter_facts(event, delivery.attempts, delivery.status), **details},
             logged=self._is_logged(delivery),
         )
-        if not await park_durably(self._dead_letters, event.origin, reason, keep_trying, self._deferred):
+        if not await park_durably(
+            self._dead_letters, event.origin, reason, keep_trying, self._sparse_log, self._deferred
+        ):
             return False
         if self.holds is not None and not await self.holds.hold_lane(
             event, cause, delivery.cursor, keep_trying

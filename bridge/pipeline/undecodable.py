@@ -21,6 +21,7 @@ from bridge.pipeline.ports import ParkedRecords
 from bridge.reasons import ParkReason
 from bridge.telemetry import events
 from bridge.telemetry.counted import CountedFamily, Counter
+from bridge.telemetry.sparse_log import SparseLog
 
 _log = structlog.get_logger()
 
@@ -52,6 +53,7 @@ class UndecodableRecords:
         self._parked = parked
         self._parking: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._sparse_log = SparseLog()
 
     def start_parking(
         self, tasks: asyncio.TaskGroup, record: Record, error: DecodeError, cursors: Iterable[EndpointCursor]
@@ -109,7 +111,7 @@ class UndecodableRecords:
         """Return True once the record is parked, now or before; False if the assignment ended first."""
         is_resent = isinstance(error, ResentDecodeError)
         if not is_resent and await self._parked_before.contains(record):
-            _log.info(events.RECORD_PARKED_BEFORE, record=record.place, cause=error.cause)
+            self._sparse_log.info(events.RECORD_PARKED_BEFORE, record=record.place, cause=error.cause)
             return True
         _log.warning(
             events.RECORD_REJECTED,
@@ -119,7 +121,7 @@ class UndecodableRecords:
             remedy=error.remedy,
         )
         origin, reason = _dead_letter(record, error)
-        if not await park_durably(self._parks, origin, reason, lambda: not self._draining):
+        if not await park_durably(self._parks, origin, reason, lambda: not self._draining, self._sparse_log):
             return False
         self._parked.labels(reason.endpoint or "", ParkReason.UNDECODABLE.value).inc()
         if not is_resent:

@@ -20,6 +20,7 @@ CLOUDEVENTS_MEMBER = "webhookid"
 """An attribute of a CloudEvent has lower-case letters and digits only (CloudEvents 1.0, 3.1)."""
 _EVENTS = "events"
 _LINE_FEED, _CARRIAGE_RETURN = b"\n\r"
+_BEGINS = b'{"'
 _NOT_AN_OBJECT = "the body is not a JSON object, so it cannot be one event of a batch; render one"
 
 
@@ -29,6 +30,7 @@ class BatchForm:
     def __init__(self, kind: BatchKind, *, cloudevents: bool = False) -> None:
         """``cloudevents``: each body is a CloudEvent in JSON, and an array of them has a type of its own."""
         self.kind = kind
+        self._is_lines = kind == "ndjson"
         self._member = CLOUDEVENTS_MEMBER if cloudevents else MEMBER
         self._quoted = orjson.dumps(self._member)
         content_type = CONTENT_TYPE
@@ -45,16 +47,14 @@ class BatchForm:
 
     def item(self, webhook_id: str, body: bytes) -> bytes:
         """Return an event as it is in a batch. Raises ``RenderError`` for a body that cannot be in one."""
-        inside = body.strip()
-        if not (inside.startswith(b"{") and inside.endswith(b"}")):
-            raise RenderError(_NOT_AN_OBJECT)
-        if self.kind == "ndjson" and (_LINE_FEED in inside or _CARRIAGE_RETURN in inside):
-            inside = inside.replace(b"\r", b" ").replace(b"\n", b" ")  # strings in JSON have no line breaks
-        if inside.find(self._quoted) >= 0 and self._has_member(inside, webhook_id):
-            return inside
-        rest = inside[1:].lstrip()
-        comma = b"" if rest.startswith(b"}") else b","
-        return b'{%b:"%b"%b%b' % (self._quoted, webhook_id.encode("ascii"), comma, rest)
+        if not (body.startswith(_BEGINS) and body.endswith(b"}")):
+            body = _compact(body)
+        if self._is_lines and (_LINE_FEED in body or _CARRIAGE_RETURN in body):
+            body = body.replace(b"\r", b" ").replace(b"\n", b" ")  # strings in JSON have no line breaks
+        if body.find(self._quoted) >= 0 and self._has_member(body, webhook_id):
+            return body
+        comma = b"" if body == b"{}" else b","
+        return b'{%b:"%b"%b%b' % (self._quoted, webhook_id.encode("ascii"), comma, body[1:])
 
     def _has_member(self, body: bytes, webhook_id: str) -> bool:
         """Return True if the event contains its id already. Raises ``RenderError`` for another value."""
@@ -78,3 +78,11 @@ class BatchForm:
     def frame_bytes(self) -> int:
         """Return what a body has besides its events and one byte between them."""
         return len(self._open) + len(self._close)
+
+
+def _compact(body: bytes) -> bytes:
+    """Return a JSON object without space around it and before its first member. Raises ``RenderError``."""
+    inside = body.strip()
+    if not (inside.startswith(b"{") and inside.endswith(b"}")):
+        raise RenderError(_NOT_AN_OBJECT)
+    return b"{" + inside[1:].lstrip()

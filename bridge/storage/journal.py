@@ -34,6 +34,7 @@ from bridge.storage.journal_segment import (
     JournaledCursor,
     SegmentRow,
     encode_declaration,
+    encode_entries,
     encode_head,
     encode_segment,
     read_segment,
@@ -148,6 +149,18 @@ class Journal:
         _write_entry(file, at, check, cursor, part, offset)
         self._at = end
         return True
+
+    def record_all(self, cursor: int, spots: Sequence[Spot]) -> int:
+        """Store that events settled; see ``record_settled``. Return for how many there was room."""
+        file = self._map
+        if file is None:
+            return len(spots)
+        at = self._at
+        fitting = spots[: (self._end - at) // _ENTRY_BYTES]
+        entries = encode_entries(cursor, fitting, self._salt)
+        self._at = at + len(entries)
+        file[at : self._at] = entries
+        return len(fitting)
 
     def delete_before(self, segment: int, is_ours: Callable[[CursorKey], bool]) -> None:
         """Delete the segments before this one: the broker has committed what they contain.

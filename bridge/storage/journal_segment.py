@@ -82,15 +82,19 @@ def _to_cursor(fields: Sequence[Any]) -> JournaledCursor:
     )
 
 
+def encode_entries(number: int, spots: Iterable[Spot], salt: int) -> bytes:
+    """Return the entries of what settled for the cursor with this number."""
+    return b"".join([
+        ENTRY.pack(crc32(CHECKED.pack(number, part, offset), salt), number, part, offset)
+        for offset, part in spots
+    ])  # fmt: skip
+
+
 def encode_segment(rows: Iterable[SegmentRow]) -> bytes:
     """Return segment 0 as a whole."""
     rows = list(rows)
-    spots = [(number, spot) for number, row in enumerate(rows) for spot in sorted(row.spots)]
-    entries = bytearray(ENTRY.size * len(spots))
-    for index, (number, (offset, part)) in enumerate(spots):
-        check = crc32(CHECKED.pack(number, part, offset))
-        ENTRY.pack_into(entries, index * ENTRY.size, check, number, part, offset)
-    return orjson.dumps([_fields(row.cursor) for row in rows]) + b"\n" + bytes(entries)
+    entries = [encode_entries(number, sorted(row.spots), 0) for number, row in enumerate(rows)]
+    return orjson.dumps([_fields(row.cursor) for row in rows]) + b"\n" + b"".join(entries)
 
 
 def read_segment(path: Path) -> list[SegmentRow]:

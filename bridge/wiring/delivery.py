@@ -11,8 +11,6 @@ from functools import partial
 from bridge.clock import Clock
 from bridge.core.backoff import RetrySchedule, SharedRetrySchedule
 from bridge.core.batches import BatchLimits
-from bridge.core.completion_map import Failures
-from bridge.core.cursor import Cursor
 from bridge.core.limits import AdaptiveLimit, Breaker, Gate, ParkLimit, RateWindows
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.signature_failure import SignatureFailures
@@ -28,7 +26,7 @@ from bridge.pipeline.attempt import EndpointClient
 from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
 from bridge.pipeline.batch_attempt import BatchClient
 from bridge.pipeline.batch_dispatcher import BatchDispatcher
-from bridge.pipeline.delivery_parts import DeliveryParts
+from bridge.pipeline.delivery_parts import DeliveryParts, Settles
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
 from bridge.pipeline.signature_watch import SignatureWatch
@@ -183,7 +181,7 @@ def build_dispatcher(
     history: KeepsAttempts,
     metrics: Metrics,
     clock: Clock,
-    settle: Callable[[Cursor[Failures], int, int, int], None],
+    checkpoints: Settles,
     may_send: Callable[[], bool],
     turn_off: Callable[[str, str], None],
     budget: MemoryBudget | None = None,
@@ -209,7 +207,7 @@ def build_dispatcher(
         parking=EventParking(name, parks, bound.parked, clock, held),
         metrics=bound,
         clock=clock,
-        settle=settle,
+        checkpoints=checkpoints,
         may_send=may_send,
         turn_off=turn_off,
         budget=budget,

@@ -156,7 +156,7 @@ def build_endpoint_dispatcher(
         history=edges.history.stream(name),
         metrics=edges.metrics,
         clock=edges.clock,
-        settle=checkpoints.settle,
+        checkpoints=checkpoints,
         may_send=edges.member.holds_lease,
         turn_off=edges.turn_off,
         budget=budget,

@@ -189,7 +189,7 @@ class ReplayBuilder:
             history=MarkedHistory(edges.history.stream(name), mark_of(job)),
             metrics=edges.metrics,
             clock=edges.clock,
-            settle=checkpoints.settle,
+            checkpoints=checkpoints,
             may_send=edges.member.holds_lease,
             turn_off=stop,
             budget=budget,

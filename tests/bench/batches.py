@@ -1,8 +1,9 @@
 """What batches bring: ``python -m tests.bench.batches``.
 
 A backlog for a receiver that answers after 5 ms, in turns with one event per request and with up to 100.
-Prints events per second and microseconds of CPU of the bridge per event, of each run and the medians. Exits
-with 1 if an event is missing, repeated or out of order.
+Prints events per second, microseconds of CPU of the bridge per event, and how much of a core it used: of each
+run, and the medians. The bridge runs on the interpreter of ``make bench``, which is named first. Exits with 1
+if an event is missing, repeated or out of order.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.interpreter import Interpreter, fastest
 from tests.bench.scenarios import SECRET, STALL_S
 from tests.support.batch_sink import BatchSink
-from tests.support.bridge_process import BridgeProcess, plain_config
+from tests.support.bridge_process import ROOT, BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
 
@@ -28,7 +30,12 @@ KINDS: dict[str, dict[str, Any]] = {"single": {}, "batches": {"batch": {"max_eve
 
 
 def run(
-    kafka: RealKafka, topic: str, folder: Path, name: str, endpoint: dict[str, Any]
+    kafka: RealKafka,
+    topic: str,
+    folder: Path,
+    name: str,
+    endpoint: dict[str, Any],
+    interpreter: Interpreter,
 ) -> tuple[float, float]:
     """Return events per second and CPU per event (µs), between the first and the last tenth."""
     with BatchSink(delay_s=DELAY_S) as sink:
@@ -36,7 +43,8 @@ def run(
         config = plain_config(kafka.bootstrap, topic, settings, group=name)
         config["log"] = {"level": "info", "format": "json", "attempts": "all"}
         samples: list[tuple[int, float, float]] = []
-        with BridgeProcess(config, folder / name) as bridge:
+        environment, python = interpreter.environment(ROOT), interpreter.program
+        with BridgeProcess(config, folder / name, environment=environment, python=python) as bridge:
             progress_at = time.monotonic()
             while len(sink.accepted) < EVENTS:
                 time.sleep(0.02)
@@ -54,20 +62,28 @@ def run(
     return events / (last[1] - first[1]), (last[2] - first[2]) / events * 1e6
 
 
+def line(name: str, rate: float, cpu_us: float) -> str:
+    """Return a line of the figures; what is left of the core is what the loop waits."""
+    busy = rate * cpu_us / 1e6
+    return f"{name:<18} {rate:8,.0f} events/s {cpu_us:6.0f} µs of CPU per event {busy:5.0%} of a core"
+
+
 def main() -> None:
     """Print the figures."""
     figures: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
+    interpreter = fastest()
+    print(f"Python {interpreter.description}")
     with tempfile.TemporaryDirectory() as folder, RealKafka() as kafka:
         topic = kafka.fresh_topic("bench", 4)
         produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=ENTITIES))
         for turn in range(TURNS):
             for kind, endpoint in KINDS.items():
-                rate, cpu_us = run(kafka, topic, Path(folder), f"{kind}-{turn}", endpoint)
+                rate, cpu_us = run(kafka, topic, Path(folder), f"{kind}-{turn}", endpoint, interpreter)
                 figures[kind].append((rate, cpu_us))
-                print(f"{kind:<8} {rate:8,.0f} events/s {cpu_us:6.0f} µs of CPU per event", flush=True)
+                print(line(kind, rate, cpu_us), flush=True)
     for kind, runs in figures.items():
         rate, cpu_us = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(f"median of {kind:<8} {rate:8,.0f} events/s {cpu_us:6.0f} µs of CPU per event")
+        print(line(f"median of {kind}", rate, cpu_us))
 
 
 if __name__ == "__main__":

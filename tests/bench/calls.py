@@ -10,6 +10,8 @@ of the event loop is counted.
 
 ``--time`` runs the same work without counting, several times, and prints microseconds of CPU per
 event: compare two commits in turns.
+
+``--batch`` does the same with up to 100 events in a request.
 """
 
 from __future__ import annotations
@@ -85,19 +87,19 @@ def counting_byte_codes(byte_codes: Counter[CodeType]) -> Iterator[None]:
 Counting = Callable[[Counter[CodeType]], AbstractContextManager[None]]
 
 
-async def count(events: int, counting: Counting) -> dict[CodeType, float]:
+async def count(events: int, counting: Counting, *, batches: bool = False) -> dict[CodeType, float]:
     """Return what one event costs, by function, as the mean of ``events`` events."""
     counts: Counter[CodeType] = Counter()
-    async with path() as warm:
+    async with path(batches=batches) as warm:
         with counting(counts):
             await warm.deliver(events)
     return {code: number / events for code, number in counts.items()}
 
 
-async def cpu_us(events: int, rounds: int) -> list[float]:
+async def cpu_us(events: int, rounds: int, *, batches: bool = False) -> list[float]:
     """Microseconds of CPU per event, of each round."""
     found = []
-    async with path() as warm:
+    async with path(batches=batches) as warm:
         for _ in range(rounds):
             began = time.process_time()
             await warm.deliver(events)
@@ -129,18 +131,19 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=4000)
+    parser.add_argument("--batch", action="store_true", help="up to 100 events in a request")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--byte-codes", action="store_true")
     what.add_argument("--time", type=int, metavar="ROUNDS", default=0)
     options = parser.parse_args()
     set_up("info", "json", open(os.devnull, "w"))  # noqa: SIM115
     if options.time:
-        rounds = asyncio.run(cpu_us(options.events, options.time))
+        rounds = asyncio.run(cpu_us(options.events, options.time, batches=options.batch))
         print(f"{statistics.median(rounds):.1f} µs of CPU per event (least {min(rounds):.1f})")
     elif options.byte_codes:
-        print_byte_codes(asyncio.run(count(options.events, counting_byte_codes)))
+        print_byte_codes(asyncio.run(count(options.events, counting_byte_codes, batches=options.batch)))
     else:
-        print_calls(asyncio.run(count(options.events, counting_calls)))
+        print_calls(asyncio.run(count(options.events, counting_calls, batches=options.batch)))
 
 
 if __name__ == "__main__":

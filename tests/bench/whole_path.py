@@ -47,8 +47,9 @@ endpoints:
     secrets: ["whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="]
     start: earliest
     concurrency: 64
-state_dir: {folder}
+{batch}state_dir: {folder}
 """
+BATCHES = "    batch: {max_events: 100}\n"
 OK = Response(200, ((b"content-type", b"text/plain"), (b"content-length", b"2")), b"ok")
 
 
@@ -190,11 +191,11 @@ class WholePath:
 
 
 @asynccontextmanager
-async def path() -> AsyncIterator[WholePath]:
-    """A path that is warm: its caches are filled."""
+async def path(*, batches: bool = False) -> AsyncIterator[WholePath]:
+    """A path that is warm: its caches are filled. ``batches``: up to 100 events in a request."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "bridge.yaml")
-        file.write_text(SETTINGS.format(folder=folder))
+        file.write_text(SETTINGS.format(folder=folder, batch=BATCHES if batches else ""))
         built = WholePath(load(file, {}))
         async with built.running():
             await built.deliver(1000)

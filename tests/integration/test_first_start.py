@@ -35,6 +35,8 @@ def run_first_events(bridge: BridgeProcess, kafka: RealKafka, receiver: Receiver
     wait_settled(kafka, f"{topic}.shop", topic)
     assert bridge.terminate() == 0
     assert logged(bridge, "topic.created"), "it was not a first start"
+    first_assigned = logged(bridge, "source.assigned")[0]["next_offsets"]
+    assert any(".again" in partition for partition in first_assigned), "the group has to rebalance for it"
     assert problems(bridge) == []
 
 

@@ -197,7 +197,7 @@ def test_the_settled_events_of_an_open_record_are_not_needed_again_after_a_resta
     again.open(5, 1)
     again.open(6, 1)
     again.advance(8)
-    assert again.settle(5, 1, 3), "it was the last of its record"
+    assert again.settle(5, 1, 3) == 0, "it was the last of its record"
     assert again.progress() == (6, [6], 8, {}, {})
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from bridge.core.share import share
 from bridge.errors import CommitError, PlaceLostError, RecordsDeleted
-from bridge.model import Batch, Committed, Partition
+from bridge.model import Batch, Committed, Partition, Spot
 from bridge.storage.journal import JournaledOffsets
 from bridge.storage.journal_segment import CursorKey, JournaledCursor
 from tests.support.fakes import P0, Log
@@ -161,6 +161,10 @@ class FakeJournal:
     def record_settled(self, cursor: int, offset: int, part: int = 0) -> bool:
         self._segments[self._number][cursor][1].add((offset, part))
         return True
+
+    def record_all(self, cursor: int, spots: Sequence[Spot]) -> int:
+        self._segments[self._number][cursor][1].update(spots)
+        return len(spots)
 
     def delete_before(self, segment: int, is_ours: Callable[[CursorKey], bool]) -> None:
         for number in [number for number in self._segments if number < segment]:

@@ -262,6 +262,10 @@ class FakeHistory:
         assert attempt[-1] == size_of(named)
         self.rows.append(named)
 
+    def add_all(self, attempts: Sequence[Row]) -> None:
+        for attempt in attempts:
+            self.add(attempt)
+
 
 @dataclass
 class Sent:

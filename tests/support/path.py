@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -94,10 +94,16 @@ async def _at_once(build: Callable[[], Built]) -> Built:
     return build()
 
 
-def settle_if_live(cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
-    """Settle as ``Checkpoints.settle`` does, without a journal."""
-    if cursor.live:
-        cursor.settle(offset, size_bytes, part)
+class NoJournal:
+    """Settles events as ``Checkpoints`` does, without a journal."""
+
+    def settle(self, cursor: Cursor[Failures], offset: int, size_bytes: int, part: int = 0) -> None:
+        if cursor.live:
+            cursor.settle(offset, size_bytes, part)
+
+    def settle_all(self, cursor: Cursor[Failures], events: Iterable[tuple[int, int, int]]) -> None:
+        for event in events:
+            self.settle(cursor, *event)
 
 
 def make_dispatcher(
@@ -122,7 +128,7 @@ def make_dispatcher(
         history=history or FakeHistory(),
         metrics=metrics,
         clock=LoopClock(),
-        settle=settle_if_live,
+        checkpoints=NoJournal(),
         may_send=lambda: True,
         turn_off=turn_off,
         budget=budget,

@@ -4,9 +4,8 @@ Upstream: no issue found. A cluster creates its topic ``__consumer_offsets`` whe
 coordinator. Until then it answers with error 15, and aiokafka 0.14 logs each answer at ERROR. The broker may
 then name itself before it has opened the topic: it refuses the first JoinGroup with error 16, and aiokafka
 logs at WARNING that the coordinator is dead.
-A topic that was just created is unknown for a moment to a broker other than the one that was asked to
-create it, and aiokafka logs that at ERROR, too. When another pod joins, aiokafka logs that
-as a failed heartbeat. Remove this when aiokafka logs all of these at INFO.
+When another pod joins, aiokafka logs that as a failed heartbeat. Remove this when aiokafka logs all of these
+at INFO.
 """
 
 from __future__ import annotations
@@ -22,13 +21,10 @@ from bridge.telemetry import events
 
 _log = structlog.get_logger()
 _COORDINATOR_LOGGER = logging.getLogger("aiokafka.consumer.group_coordinator")
-_METADATA_LOGGER = logging.getLogger("aiokafka.cluster")
 _NOT_YET_OPEN = "Marking the coordinator dead (node %s)for group %s."
 _REBALANCING = "Heartbeat failed for group %s because it is rebalancing"
 _EXPECTED_S = 30.0
 """How long a broker may take to create its offsets topic before aiokafka's errors are logged."""
-_SPREADS_S = 10.0
-"""How long brokers may take to learn of a new topic before aiokafka's errors are logged."""
 
 
 class StartupNoise(logging.Filter):
@@ -72,28 +68,3 @@ class StartupNoise(logging.Filter):
     def remove(self) -> None:
         """Stop filtering."""
         _COORDINATOR_LOGGER.removeFilter(self)
-
-
-class NewTopicNoise(logging.Filter):
-    """Drops "Topic … not found in cluster metadata" for topics that were created a moment ago."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """``clock``: monotonic seconds."""
-        super().__init__()
-        self._clock = clock
-        self._created_at: dict[str, float] = {}
-
-    def expect(self, topic: str) -> None:
-        """Note that a topic was created right now. Only internal and source topics are."""
-        self._created_at[topic] = self._clock()
-        _METADATA_LOGGER.addFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Return True if aiokafka's line is to be logged."""
-        arguments = record.args if isinstance(record.args, tuple) else ()
-        created_at = self._created_at.get(str(arguments[0])) if len(arguments) == 1 else None
-        return created_at is None or self._clock() - created_at > _SPREADS_S
-
-
-new_topics = NewTopicNoise()
-"""The one of the process: aiokafka's logger is shared by all clients."""

@@ -27,6 +27,10 @@ class MarkedHistory:
         """Keep an attempt."""
         self._history.add(marked(attempt, self._mark))
 
+    def add_all(self, attempts: Sequence[Row]) -> None:
+        """Keep attempts, in their order."""
+        self._history.add_all([marked(attempt, self._mark) for attempt in attempts])
+
 
 class MarkedDeadLetters:
     """Parks the events of a replay, with a header that names it."""

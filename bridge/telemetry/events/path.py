@@ -125,7 +125,7 @@ before it succeeds. If the event is too large, `remedy` has the command that rai
 Worry if `parking.recovered` does not follow: the lane of the event makes no progress."""
 
 PARKING_RECOVERED: Final = "parking.recovered"
-"""The event named in `parking.failed` is now in the dead-letter topic.
+"""An event that the dead-letter topic did not accept at first, see `parking.failed`, is now in it.
 
 Never."""
 

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from bridge.dead_letters.durable_write import write_durably
 from bridge.errors import KafkaUnavailable, ParkError
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import SparseLog
 from tests.support.simulated import simulated
 
 
@@ -28,7 +29,7 @@ def refused(times: int) -> Callable[[], Awaitable[None]]:
 async def test_a_refused_write_is_retried_until_it_succeeds_and_logged_once() -> None:
     with capture_logs() as logs:
         assert await write_durably(
-            refused(5), KafkaUnavailable, lambda: True, events.HOLD_FAILED, endpoint="crm"
+            refused(5), KafkaUnavailable, lambda: True, SparseLog(), events.HOLD_FAILED, endpoint="crm"
         )
     assert [(line["event"], line["endpoint"], line["cause"]) for line in logs] == [
         ("hold.failed", "crm", "away")
@@ -39,11 +40,13 @@ async def test_a_refused_write_is_retried_until_it_succeeds_and_logged_once() ->
 @simulated
 async def test_a_refused_write_is_given_up_when_it_may_not_be_retried() -> None:
     answers = iter([True, True, False])
-    assert not await write_durably(refused(5), KafkaUnavailable, lambda: next(answers), events.HOLD_FAILED)
+    assert not await write_durably(
+        refused(5), KafkaUnavailable, lambda: next(answers), SparseLog(), events.HOLD_FAILED
+    )
     assert next(answers, None) is None
 
 
 @simulated
 async def test_another_error_is_not_retried() -> None:
     with pytest.raises(KafkaUnavailable):
-        await write_durably(refused(1), ParkError, lambda: True, events.PARKING_FAILED)
+        await write_durably(refused(1), ParkError, lambda: True, SparseLog(), events.PARKING_FAILED)

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from bridge.dead_letters.park import park_durably
 from bridge.dead_letters.topic import Reason
 from bridge.model import Partition, Record
+from bridge.telemetry.sparse_log import SparseLog
 from tests.support.fakes import FakeParking
 from tests.support.simulated import simulated
 
@@ -25,7 +26,7 @@ def test_a_record_is_parked_after_any_number_of_refusals(refusals: int, expected
 
     @simulated
     async def run() -> None:
-        assert await park_durably(parking, RECORD, REASON, lambda: True)
+        assert await park_durably(parking, RECORD, REASON, lambda: True, SparseLog())
 
     with capture_logs() as logs:
         run()
@@ -38,7 +39,7 @@ async def test_a_record_that_may_not_be_retried_is_not_reported_as_parked() -> N
     parking = FakeParking()
     parking.refusals = 1
     with capture_logs() as logs:
-        assert not await park_durably(parking, RECORD, REASON, lambda: False)
+        assert not await park_durably(parking, RECORD, REASON, lambda: False, SparseLog())
     assert [line["event"] for line in logs] == ["parking.failed"]
     assert parking.parked == []
 
@@ -46,5 +47,7 @@ async def test_a_record_that_may_not_be_retried_is_not_reported_as_parked() -> N
 @simulated
 async def test_a_reason_that_was_just_logged_for_another_event_is_not_logged_again() -> None:
     with capture_logs() as logs:
-        assert await park_durably(FakeParking(), RECORD, REASON._replace(logged=False), lambda: True)
+        assert await park_durably(
+            FakeParking(), RECORD, REASON._replace(logged=False), lambda: True, SparseLog()
+        )
     assert logs == []

@@ -37,6 +37,23 @@ def test_one_id_in_three_topics_of_a_source_gives_three_webhook_ids(id_: str) ->
     assert decode(value).webhook_id == decode(value).webhook_id
 
 
+@pytest.mark.parametrize("id_", [UUID, UUID.upper(), "00000000-0000-0000-0000-000000000000"])
+def test_a_uuid_can_be_read_in_the_webhook_id(id_: str) -> None:
+    assert decode({"id": id_, "type": "t", "data": 1}).webhook_id.startswith(f"{id_.lower()}_")
+
+
+@pytest.mark.parametrize(
+    "id_",
+    [
+        UUID[:-1], f"{UUID}0", UUID.replace("-", ""), f"{UUID[:-1]}g", f"{UUID[:-1]}.", f"{UUID[:-1]}\n",
+        f"{UUID[:-1]}\u0661", f"{UUID[:-1]}x", f"-{UUID[1:]}", UUID.replace("-", "0"), "x" * 36,
+        UUID[::-1],
+    ],
+)  # fmt: skip
+def test_no_other_text_is_in_the_webhook_id(id_: str) -> None:
+    assert decode({"id": id_, "type": "t", "data": 1}).webhook_id.startswith("evt_")
+
+
 def test_ids_of_different_json_types_are_different_events() -> None:
     ids = [
         b"1", b'"1"', b"1.0", b'"1.0"', b"true", b'"true"', b"false", b"-1", b"10", b"1.5", b'"number,1"',

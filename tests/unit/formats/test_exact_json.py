@@ -15,7 +15,7 @@ from bridge.formats.exact_json import loads
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.model import Event, ExactNumber
 from bridge.receivers import humanize
-from bridge.rendering import standard_body
+from bridge.rendering import standard_body, to_json
 from bridge.rendering.template import TemplateBody
 from tests.support.records import LIMIT, record
 
@@ -100,3 +100,16 @@ def test_a_template_writes_a_number_out_of_range_into_json() -> None:
     assert TemplateBody({}, '{"a": {{ data.n }}}', "application/json")(event)[1] == b'{"a": 1e999}'
     with pytest.raises(RenderError, match="invalid JSON"):
         TemplateBody({}, '{"a": {{ data.n }},}', "application/json")(event)
+
+
+LONG = b'"%b"' % (b"x" * 5000)
+OBJECTS = b"{}," * 50
+
+
+@pytest.mark.parametrize("beside", [b'"x"', LONG, b"[%b{}]" % OBJECTS, b"[%b%b]" % (OBJECTS, LONG)])
+@pytest.mark.parametrize("number", [TEXT.encode(), b"[[%b]]" % TEXT.encode(), b'{"n":1e-400}'])
+def test_digits_stay_whether_a_value_consists_of_long_texts_or_of_many_objects(
+    number: bytes, beside: bytes
+) -> None:
+    document = loads(b'{"beside":%b,"number":%b}' % (beside, number))
+    assert number in to_json(document)

@@ -9,7 +9,7 @@ from aiokafka.consumer import group_coordinator
 from aiokafka.errors import GroupAuthorizationFailedError, GroupCoordinatorNotAvailableError
 from structlog.testing import capture_logs
 
-from bridge.kafka.aiokafka_patches.startup_noise import NewTopicNoise, StartupNoise
+from bridge.kafka.aiokafka_patches.startup_noise import StartupNoise
 
 DEAD = "Marking the coordinator dead (node %s)for group %s."
 
@@ -74,25 +74,6 @@ def test_the_filter_is_active_only_between_add_and_remove() -> None:
     assert startup.filter in logger.filters
     startup.filter.remove()
     assert startup.filter not in logger.filters
-
-
-def test_a_topic_that_was_just_created_may_be_unknown_to_a_broker_for_a_moment() -> None:
-    now = 0.0
-    noise = NewTopicNoise(clock=lambda: now)
-
-    def passes(topic: str) -> bool:
-        text = "Topic %s not found in cluster metadata"
-        return noise.filter(logging.LogRecord("aiokafka.cluster", logging.ERROR, "", 1, text, (topic,), None))
-
-    assert passes("g.again")
-    noise.expect("g.again")
-    logger = logging.getLogger("aiokafka.cluster")
-    assert noise in logger.filters
-    logger.removeFilter(noise)
-    assert not passes("g.again")
-    assert passes("orders"), "another topic is missing"
-    now = 11.0
-    assert passes("g.again"), "it is missing for longer than brokers need"
 
 
 def test_another_pod_that_joins_is_no_failed_heartbeat() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
 
 import pytest
 from structlog.testing import capture_logs
@@ -17,44 +16,10 @@ from bridge.kafka.topic_setup import (
     warn_if_retention_deletes,
     warn_unless_compacted,
 )
-from bridge.kafka.topics import TopicAdmin
 from bridge.telemetry import events
 from bridge.telemetry.throttle import Throttle
+from tests.support.fake_admin import FakeAdmin
 from tests.support.fake_producer import broker_error
-
-
-class FakeAdmin(TopicAdmin):
-    """A cluster with these topics and partition counts; ``error`` fails what changes them."""
-
-    def __init__(self, **topics: int) -> None:
-        self.topics = topics
-        self.error: BrokerError | None = None
-        self.settings: dict[str, str] | None = {}
-
-    async def names(self) -> frozenset[str]:
-        return frozenset(self.topics)
-
-    async def partition_counts(self, topics: Collection[str]) -> dict[str, int]:
-        return {topic: self.topics[topic] for topic in topics if topic in self.topics}
-
-    async def create(
-        self, topic: str, partitions: int, replication_factor: int, configs: Mapping[str, str]
-    ) -> bool:
-        if self.error is not None:
-            raise self.error
-        self.topics[topic] = partitions
-        return True
-
-    async def grow(self, topic: str, partitions: int) -> bool:
-        if self.error is not None:
-            raise self.error
-        self.topics[topic] = partitions
-        return True
-
-    async def configs(self, topic: str) -> dict[str, str]:
-        if self.settings is None:
-            raise broker_error()
-        return self.settings
 
 
 async def ensure(admin: FakeAdmin, *, create: bool = True) -> None:

@@ -12,6 +12,7 @@ from bridge.core.cursor import Cursor
 from bridge.errors import TransportError, TransportFault
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
+from bridge.telemetry.sparse_log import MOST
 from tests.support.counted import counted
 from tests.support.fakes import P0, FakeParking, FakeReceiver, HeldAnswers, Sent, event
 from tests.support.path import Plan, make_dispatcher
@@ -195,6 +196,16 @@ async def test_an_internal_error_is_retried_and_the_event_is_not_lost() -> None:
             await until(lambda: stage.committable == 1)
         assert stage.receiver.ids == ["a1", "a1", "a1"]
         assert [one["event"] for one in logs].count(events.DELIVERY_FAILED_INSIDE) == 2
+
+
+@simulated
+async def test_an_internal_error_of_every_attempt_is_logged_a_few_times() -> None:
+    async with at_work() as stage:
+        stage.say(*[RuntimeError("a bug")] * (MOST + 4))
+        with capture_logs() as logs:
+            stage.put(*[f"{entity}1" for entity in "abcdefghi"])
+            await until(lambda: stage.committable == MOST + 4)
+        assert [one["event"] for one in logs].count(events.DELIVERY_FAILED_INSIDE) == MOST
 
 
 @simulated

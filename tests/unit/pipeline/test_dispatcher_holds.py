@@ -10,10 +10,15 @@ from structlog.testing import capture_logs
 from bridge.dead_letters.hold import Hold
 from bridge.model import Partition, Record, RedriveMark
 from bridge.telemetry import events
+from bridge.telemetry.sparse_log import MOST
 from tests.support.fakes import AGAIN, P0, HeldAnswers
 from tests.support.held_endpoint import E1, KEY, Stage
 from tests.support.path import Process
 from tests.support.simulated import simulated, until
+
+
+async def refuse(_: object) -> int:
+    return 400
 
 
 @simulated
@@ -33,6 +38,20 @@ async def test_a_parked_event_holds_the_later_events_of_its_lane_and_no_others()
     assert (world.hold.first, world.hold.last, world.hold.parked) == ("orders-0@0", "orders-0@3", 3)
     (said,) = [one for one in logs if one["event"] == events.LANE_HELD]
     assert (said["entity"], said["place"], said["cause"]) == ("e1", "orders-0@0", "status 400")
+    await process.stop()
+
+
+@simulated
+async def test_of_many_lanes_that_are_held_at_once_a_few_are_logged() -> None:
+    world = Stage()
+    for number in range(MOST + 4):
+        world.log.add(f"a{number}", entity=f"e{number}")
+    world.receiver.answer = refuse
+    process = world.start()
+    with capture_logs() as logs:
+        await until(world.settled)
+    assert len(world.causes) == MOST + 4
+    assert [one["event"] for one in logs].count(events.LANE_HELD) == MOST
     await process.stop()
 
 

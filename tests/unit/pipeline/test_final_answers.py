@@ -14,6 +14,7 @@ from bridge.errors import ParkError, RenderError, TransportError, TransportFault
 from bridge.model import Event, Record
 from bridge.pipeline.attempt import EndpointClient
 from bridge.rendering import Rendered
+from bridge.telemetry.sparse_log import MOST
 from tests.support.fakes import FakeParking, Sent
 from tests.support.parts import part
 from tests.support.path import Plan, Process, World
@@ -160,7 +161,7 @@ async def test_events_that_are_too_large_to_park_delay_only_their_own_entities()
         f"{entity}-{number}" for entity in big for number in (1, 2)
     )
     counts = Counter(line["event"] for line in logs)
-    assert (counts["parking.failed"], counts["parking.recovered"]) == (9, 9)
+    assert (counts["parking.failed"], counts["parking.recovered"]) == (MOST, MOST), "a few of nine"
     assert len(world.parking.parked) == 18
 
 

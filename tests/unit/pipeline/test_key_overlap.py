@@ -13,7 +13,7 @@ from bridge.telemetry.metrics import Metrics
 from bridge.verifier import VerificationError, verify
 from bridge.wiring.delivery import build_dispatcher
 from tests.support.fakes import P0, FakeHistory, FakeParking, event
-from tests.support.path import settle_if_live
+from tests.support.path import NoJournal
 from tests.support.simulated import BEGAN_S, LoopClock, simulated, until
 
 OLD, NEW = "whsec_" + "A" * 32, "whsec_" + "B" * 32
@@ -59,7 +59,7 @@ async def test_the_new_key_begins_and_the_old_one_ends_at_their_instants(tmp_pat
     settings = load(file, {})
     dispatcher = build_dispatcher(
         "crm", settings.endpoints["crm"], settings, transport=wire, parks=FakeParking(),
-        history=FakeHistory(), metrics=Metrics(), clock=LoopClock(), settle=settle_if_live,
+        history=FakeHistory(), metrics=Metrics(), clock=LoopClock(), checkpoints=NoJournal(),
         may_send=lambda: True, turn_off=lambda name, reason: None,
     )  # fmt: skip
     cursor = Cursor(P0, 0, window=100, window_bytes=1 << 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -39,6 +40,9 @@ class RowHistory:
 
     def add(self, attempt: Row) -> None:
         self.rows.append(attempt)
+
+    def add_all(self, attempts: Sequence[Row]) -> None:
+        self.rows.extend(attempts)
 
 
 class Made(NamedTuple):

@@ -20,7 +20,7 @@ from bridge.settings import load
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.delivery import build_dispatcher
 from tests.support.fakes import P0, FakeHistory, FakeParking, event
-from tests.support.path import settle_if_live
+from tests.support.path import NoJournal
 from tests.support.receivers import SIMULATORS
 from tests.support.simulated import LoopClock, simulated, until
 
@@ -80,7 +80,7 @@ class Stage:
             history=self.history,
             metrics=Metrics(),
             clock=LoopClock(),
-            settle=settle_if_live,
+            checkpoints=NoJournal(),
             may_send=lambda: True,
             turn_off=lambda name, reason: self.turned_off.append(reason),
         )

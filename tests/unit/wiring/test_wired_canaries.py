@@ -46,7 +46,7 @@ from tests.support.echo import PADDINGS, STATUSES, Echo
 from tests.support.fake_producer import FakeProducer
 from tests.support.fakes import P0, as_judged, event
 from tests.support.parts import part
-from tests.support.path import settle_if_live
+from tests.support.path import NoJournal
 from tests.support.scripted_http import ScriptedServer
 
 ATTEMPTS = len(ENCODERS) * len(PADDINGS)
@@ -78,7 +78,7 @@ class Stage:
             history=self.history.stream(name),
             metrics=self.metrics,
             clock=SystemClock(),
-            settle=settle_if_live,
+            checkpoints=NoJournal(),
             may_send=lambda: True,
             turn_off=lambda endpoint, reason: None,
         )
