@@ -91,8 +91,9 @@ async def count(events: int, counting: Counting, *, batches: bool = False) -> di
     """Return what one event costs, by function, as the mean of ``events`` events."""
     counts: Counter[CodeType] = Counter()
     async with path(batches=batches) as warm:
+        produced = warm.reader.produce(events)
         with counting(counts):
-            await warm.deliver(events)
+            await warm.deliver(produced)
     return {code: number / events for code, number in counts.items()}
 
 
@@ -101,8 +102,9 @@ async def cpu_us(events: int, rounds: int, *, batches: bool = False) -> list[flo
     found = []
     async with path(batches=batches) as warm:
         for _ in range(rounds):
+            produced = warm.reader.produce(events)
             began = time.process_time()
-            await warm.deliver(events)
+            await warm.deliver(produced)
             found.append((time.process_time() - began) / events * 1e6)
     return found
 

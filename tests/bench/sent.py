@@ -39,20 +39,21 @@ async def measure(
     found = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "bridge.yaml")
-        text = SETTINGS.format(folder=folder)
+        text = SETTINGS.format(folder=folder, batch="")
         text = text.replace("https://receiver.example", f"http://127.0.0.1:{port}")
         file.write_text(text + "egress: {allow: [127.0.0.0/8]}\n")
         transport = LeanTransport(EgressPolicy([ip_network("127.0.0.0/8")]), max_connections=64)
         path = WholePath(load(file, {}), transport)
         async with path.running():
-            await path.deliver(2000)
+            await path.deliver(path.reader.produce(2000))
             gc.collect()
             gc.freeze()  # as the application does after its start
             for _ in range(rounds):
+                produced = path.reader.produce(events)
                 began, kernel_began = time.process_time(), os.times().system
                 if profile:
                     profile.enable()
-                await path.deliver(events)
+                await path.deliver(produced)
                 if profile:
                     profile.disable()
                 kernel = os.times().system - kernel_began

@@ -14,8 +14,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NoReturn
 
-import orjson
-
 from bridge.clock import SystemClock
 from bridge.core.memory_budget import divide
 from bridge.dead_letters.hold import Holds
@@ -33,6 +31,7 @@ from tests.support.fake_control import FakeControl
 from tests.support.fake_group import FakeOffsets, FakeReader
 from tests.support.fakes import FakeParkedRecords, FakeParking, FakeRegister, Log
 from tests.support.path import learns_nothing
+from tests.support.produce import outbox_events
 
 PARTITIONS = [Partition("orders", number) for number in range(4)]
 BATCH = 250
@@ -40,7 +39,9 @@ ENTITIES = 400
 SETTINGS = """\
 group: g
 kafka: {{bootstrap_servers: ["k:9092"]}}
-sources: {{orders: {{topics: [orders], format: json, id: id, type: type, entity: entity}}}}
+sources:
+  orders:
+    {{topics: [orders], format: json, id: id, type: type, time: createdAt, entity: entity, data: payload}}
 endpoints:
   crm:
     url: https://receiver.example/hooks
@@ -78,27 +79,29 @@ class BacklogReader(FakeReader):
         super().__init__(Log(*PARTITIONS))
         self._batches: list[Batch] = []
         self._ends: dict[Partition, int] = dict.fromkeys(PARTITIONS, 0)
+        self._times = 0
 
-    def add(self, events: int) -> None:
-        """Append so many events, spread over the partitions and the entities."""
+    def produce(self, events: int) -> list[Batch]:
+        """Return so many new events, spread over the partitions by their entities."""
         records: dict[Partition, list[Record]] = {partition: [] for partition in PARTITIONS}
-        for number in range(events):
-            partition = PARTITIONS[number % len(PARTITIONS)]
+        self._times += 1
+        for event in outbox_events(events, entities=ENTITIES, seed=self._times):
+            partition = PARTITIONS[int(event.entity[1:]) % len(PARTITIONS)]
             offset = self._ends[partition]
             self._ends[partition] = offset + 1
-            entity = f"entity-{number % ENTITIES}"
-            document = {
-                "id": f"{partition.number}-{offset}", "type": "OrderPlaced", "entity": entity,
-                "amount": 12.5, "lines": ["one", "two", "three"],
-            }  # fmt: skip
-            at_ms = int(time.time() * 1000)
             records[partition].append(
-                Record(partition, offset, at_ms, entity.encode(), orjson.dumps(document))
+                Record(partition, offset, int(time.time() * 1000), event.key, event.value)
             )
-        for at in range(0, events, BATCH):
-            for partition, of_partition in records.items():
-                if of_partition[at : at + BATCH]:
-                    self._batches.append((partition, of_partition[at : at + BATCH]))
+        return [
+            (partition, of_partition[at : at + BATCH])
+            for at in range(0, events, BATCH)
+            for partition, of_partition in records.items()
+            if of_partition[at : at + BATCH]
+        ]
+
+    def add(self, batches: Sequence[Batch]) -> None:
+        """Let these be read after what is there."""
+        self._batches += batches
 
     async def read(self, full: Collection[Partition], timeout_s: float) -> Sequence[Batch]:
         for place, (partition, records) in enumerate(self._batches):
@@ -114,7 +117,7 @@ class BacklogReader(FakeReader):
 
 
 class WholePath:
-    """The path with one endpoint, as the program builds it; ``deliver`` sends more events through it."""
+    """The path with one endpoint, as the program builds it; ``deliver`` sends events through it."""
 
     def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
         self.reader = BacklogReader()
@@ -151,10 +154,10 @@ class WholePath:
         self.checkpoints, self.commits = path.checkpoints, path.commits
         self.pipeline, self.dispatchers = path.pipeline, path.dispatchers
 
-    async def deliver(self, events: int) -> None:
-        """Return when so many more events are settled and committed."""
-        self.reader.add(events)
-        self._delivered += events
+    async def deliver(self, produced: Sequence[Batch]) -> None:
+        """Return when these events of the reader are settled and committed, too."""
+        self.reader.add(produced)
+        self._delivered += sum(len(records) for _, records in produced)
         committed = 0
         while committed < self._delivered:
             await asyncio.sleep(0.05)
@@ -198,5 +201,5 @@ async def path(*, batches: bool = False) -> AsyncIterator[WholePath]:
         file.write_text(SETTINGS.format(folder=folder, batch=BATCHES if batches else ""))
         built = WholePath(load(file, {}))
         async with built.running():
-            await built.deliver(1000)
+            await built.deliver(built.reader.produce(1000))
             yield built

@@ -13,7 +13,7 @@ from bridge.telemetry.logs import set_up
 from tests.bench.calls import count, counting_calls
 
 EVENTS = 800
-MOST_CALLS = 28.0
+MOST_CALLS = 31.0
 """Per event. Raise it only for what is worth it: at a backlog, every call costs each event."""
 
 
