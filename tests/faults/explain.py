@@ -71,7 +71,8 @@ def explain_repeat(
     if run is None or later is None:
         return UNEXPLAINED, None
     again_ns, partition = requests.came_ns[again], place >> 40
-    if (ended - came) / _NS >= terms.timeout_s - 0.1:
+    late = (ended - came) / _NS >= terms.timeout_s - 0.1
+    if late or ledger.timed_out(run.pod, endpoint, place, came, terms.timeout_s):
         return "its client had given up", None
     lost_ns = int(max(terms.answered_before_s, ledger.delay_s(run.pod, ended)) * _NS)
     if any(ended - _SEEN_NS <= away <= ended + lost_ns for away, _ in ledger.receiver_away):

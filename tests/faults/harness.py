@@ -206,6 +206,7 @@ class Harness:
         self.ledger.assignments = report.assignments(self.stage.pods, TOPIC)
         self.ledger.delays = report.delays(self.stage.pods)
         self.ledger.told = report.told(self.stage.pods, TOPIC)
+        self.ledger.timeouts = report.timeouts(self.stage.pods, TOPIC)
         self.ledger.lost_sessions = report.lost_sessions(self.stage.pods)
         terms = Terms(SESSION_S, TIMEOUT_S, since_commit=self.options.repeats == "since-commit")
 

@@ -62,6 +62,8 @@ class Ledger:
     """(instant, pod, seconds): how late a pod read an answer that was there at once, from its log"""
     told: dict[tuple[int, str, int], list[int]] | None = None
     """(pod, endpoint, place): the instants at which the pod logged that it was delivered; None: not known"""
+    timeouts: dict[tuple[int, str, int], list[tuple[int, int]]] = field(default_factory=dict)
+    """(pod, endpoint, place): from when to when a request was in flight that the pod logged as timed out"""
     lost_sessions: list[tuple[int, int]] = field(default_factory=list)
     """(instant, pod), from the logs of the pods"""
     incidents: list[Incident] = field(default_factory=list)
@@ -115,6 +117,16 @@ class Ledger:
         return not any(
             since_ns - TOLD_BEFORE_NS <= at_ns <= until_ns
             for at_ns in self.told.get((pod, endpoint, place), ())
+        )
+
+    def timed_out(self, pod: int, endpoint: str, place: int, came_ns: int, timeout_s: float) -> bool:
+        """Return True if a request that arrived then was not answered in time, as its pod logged.
+
+        On a starved machine the receiver reads it late, and answers at once a client that has given up.
+        """
+        return any(
+            began <= came_ns <= ended and (ended - began) / 1e9 >= timeout_s
+            for began, ended in self.timeouts.get((pod, endpoint, place), ())
         )
 
     def sessions_lost(self, pod: int) -> list[int]:

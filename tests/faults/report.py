@@ -63,14 +63,30 @@ def storms(pods: Iterable[Pod], bound: int = STORM_PER_MINUTE) -> tuple[list[dic
 def told(pods: Iterable[Pod], topic: str) -> dict[tuple[int, str, int], list[int]]:
     """Return when each pod logged each delivery of a topic, by pod, endpoint and place."""
     found: defaultdict[tuple[int, str, int], list[int]] = defaultdict(list)
+    for key, entry in _attempts_with(pods, topic, b'"verdict":"delivered"'):
+        found[key].append(_instant_ns(entry))
+    return dict(found)
+
+
+def timeouts(pods: Iterable[Pod], topic: str) -> dict[tuple[int, str, int], list[tuple[int, int]]]:
+    """Return from when to when the requests were in flight that a pod logged as timed out, by the same."""
+    found: defaultdict[tuple[int, str, int], list[tuple[int, int]]] = defaultdict(list)
+    for key, entry in _attempts_with(pods, topic, b'"reason":"timeout: '):
+        ended = _instant_ns(entry)
+        found[key].append((ended - int(entry["duration_ms"] * 1e6), ended))
+    return dict(found)
+
+
+def _attempts_with(
+    pods: Iterable[Pod], topic: str, part: bytes
+) -> Iterator[tuple[tuple[int, str, int], dict[str, Any]]]:
+    """Yield the lines of attempts that contain a text, with their pod, endpoint and place."""
     for pod in pods:
-        for entry in _lines_with(pod, b'"verdict":"delivered"'):
-            name, _, number = entry["place"].rpartition("-")
+        for entry in _lines_with(pod, part):
+            name, _, number = entry.get("place", "").rpartition("-")
             partition, _, offset = number.partition("@")
             if name == topic and offset.isdecimal():
-                key = pod.number, sys.intern(entry["endpoint"]), int(partition) << 40 | int(offset)
-                found[key].append(_instant_ns(entry))
-    return dict(found)
+                yield (pod.number, sys.intern(entry["endpoint"]), int(partition) << 40 | int(offset)), entry
 
 
 def lost_sessions(pods: Iterable[Pod]) -> list[tuple[int, int]]:

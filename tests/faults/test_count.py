@@ -71,6 +71,11 @@ class Case:
         self.ledger.runs[self.run(pod)].stops.append((T0 + int(at * MS), T0 + int(until * MS)))
         return self
 
+    def timed_out(self, began: float, ended: float) -> Case:
+        at = T0 + int(began * MS), T0 + int(ended * MS)
+        self.ledger.timeouts[(0, "shop", 0)] = [at]
+        return self
+
     def told(self, *at: float) -> Case:
         """The log of pod 0 tells at these instants that event 0 was delivered, and nothing else."""
         self.ledger.told = {(0, "shop", 0): [T0 + int(one * MS) for one in at]}
@@ -172,6 +177,14 @@ REPEATS: list[tuple[str, Callable[[Case], Any], str, str]] = [
         "unexplained",
         "not committed at a kill",
     ),
+    (
+        "read late, when its client had given up",
+        lambda case: case.timed_out(-3_000, 40),
+        "its client had given up",
+        "its client had given up",
+    ),
+    ("its client gave up too early", lambda case: case.timed_out(-300, 40), "unexplained", "unexplained"),
+    ("another request timed out", lambda case: case.timed_out(40, 3_000), "unexplained", "unexplained"),
     ("its answer never read, and not killed", lambda case: case.told(), "unexplained", "unexplained"),
     (
         "the loop of another was busy",
