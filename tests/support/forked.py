@@ -42,10 +42,10 @@ class _Server:
 
     def fork(self, request: Mapping[str, object], streams: Sequence[int]) -> int:
         """Return the id of a new process, which is a child of this one."""
-        socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
-        # the child of a server that forks twice has no parent for a moment: it becomes ours
+        # the child of a server that forks twice has no parent for a moment: it becomes ours, however soon
         _set_subreaper(True)
         try:
+            socket.send_fds(self._socket, [json.dumps(request).encode()], streams)
             pid = self._socket.recv(100)
         finally:
             _set_subreaper(False)
