@@ -91,8 +91,9 @@ class SideReader:
             async with broker_call("read outside the group", timeout_s=timeout_s + ANSWER_TIMEOUT_S):
                 self._seek(wanted, reached)
                 with at_most(self._max_batch_bytes, self._fetch.unpacked):
+                    # by name: without, it also raises errors that an earlier assignment has left
                     fetched = await self._consumer.getmany(
-                        timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
+                        *wanted, timeout_ms=int(timeout_s * 1000), max_records=self._max_batch
                     )
                 reached = {partition: await self._consumer.position(partition) for partition in wanted}
         except BrokerError as exc:
