@@ -17,6 +17,7 @@ from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
 from bridge.pipeline.lane_queue import Delivery
 from bridge.rendering import Headers, Rendered
 from bridge.telemetry.metrics import Metrics
+from tests.support.attempt_targets import targets
 from tests.support.fakes import P0, FakeHistory, event
 from tests.support.simulated import simulated
 
@@ -46,14 +47,7 @@ SENT = st.builds(
     st.integers(1, 3),
     st.sampled_from([False, False, False, True]),
 )
-TARGETS = st.builds(
-    lambda success, failure, scrub, secrets: Target(
-        "crm", OWN_HEADERS, secrets, 7.0, True,
-        kept_success=success, kept_failure=failure, scrub_bodies=scrub,
-    ),
-    st.sampled_from([-1, 20, 100]), st.sampled_from([-1, 20, 100]), st.booleans(),
-    st.sampled_from([frozenset({b"x-key"}), frozenset({b"x-key", b"x-token"})]),
-)  # fmt: skip
+TARGETS = targets(OWN_HEADERS)
 
 
 def delivery_of(offset: int, sent: Sent) -> Delivery:

@@ -22,6 +22,7 @@ from bridge.rendering import Headers
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.scrub import in_force
 from bridge.telemetry.secret_forms import Secret
+from tests.support.attempt_targets import targets
 from tests.support.attempts import entry_of
 from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import simulated
@@ -64,14 +65,7 @@ def sent(offset: int, repeats: str | None) -> Event:
     return made
 
 
-TARGETS = st.builds(
-    lambda success, failure, scrub, secrets: Target(
-        "crm", OWN_HEADERS, secrets, 7.0, True,
-        kept_success=success, kept_failure=failure, scrub_bodies=scrub,
-    ),
-    st.sampled_from([-1, 20, 100]), st.sampled_from([-1, 20, 100]), st.booleans(),
-    st.sampled_from([frozenset({b"x-key"}), frozenset({b"x-key", b"x-token"})]),
-)  # fmt: skip
+TARGETS = targets(OWN_HEADERS)
 OK = Response(200, ((b"date", b"now"),), b"ok")
 CHANGES: dict[str, st.SearchStrategy[Any]] = {
     "repeats": st.sampled_from(["", "0:1:2"]),
