@@ -7,10 +7,10 @@ neither is a backlog.
 
 from __future__ import annotations
 
-GATHER_S = 0.010
+GATHER_S = 0.020
 """The longest time for which records gather at the broker. A fetch costs as much as several events, and at
 500 events per second every event would have its own."""
-BATCH_RECORDS = 8
+BATCH_RECORDS = 16
 """If more than that come in ``GATHER_S``, the pause becomes shorter."""
 FULL_RECORDS = 2 * BATCH_RECORDS
 """If that many come in ``GATHER_S``, there is no pause: several come while a fetch is answered. If that many

@@ -22,6 +22,8 @@ from bridge.http.tls import ClientTls
 from bridge.model import Request, Response, Url
 
 _MAX_ROUTES = 4096  # an endpoint usually has one URL; this bounds URLs that change with the event
+_FEW = 16
+"""With more open connections, no request leaves before the others of its turn of the loop."""
 
 
 class _Origin:
@@ -98,6 +100,7 @@ class LeanTransport:
         self._waiting: deque[_Waiter] = deque()
         self._leaving: list[Connection] = []
         """The connections whose requests are written at the end of this turn of the loop."""
+        self._turn_has_requests = False
         self._joined: dict[Connection, _Origin] = {}
         self._open = 0
         self._closed = False
@@ -167,15 +170,23 @@ class LeanTransport:
     def leaves(self, connection: Connection) -> None:
         """Write the request at the end of this turn of the loop, with all others of the turn.
 
-        A receiver on the same machine would otherwise interrupt the turn after each of them.
+        A receiver on the same machine would otherwise interrupt the turn after each of them. But requests
+        that are answered together also leave together again, and each of them waits for the last. So the
+        first one of a turn is written now if others, on a few connections, are in flight.
         """
-        self._leaving.append(connection)
-        if len(self._leaving) == 1:
+        if not self._turn_has_requests:
+            self._turn_has_requests = True
             connection.loop.call_soon(self._write_all)
+            busy = len(self._joined) - len(self._joined[connection].free)
+            if busy > 1 and len(self._joined) <= _FEW and self._may_write():
+                connection.write()
+                return
+        self._leaving.append(connection)
 
     def _write_all(self) -> None:
+        self._turn_has_requests = False
         leaving, self._leaving = self._leaving, []
-        if self._may_write():
+        if not leaving or self._may_write():
             for connection in leaving:
                 connection.write()
         else:

@@ -3,8 +3,8 @@
 An hour of retries takes milliseconds and always has the same order. A test that waits for something that
 never happens fails immediately instead of hanging.
 
-Random delays are the same in each run, and none is shorter than half of its bound: ``until`` looks every 10 ms
-and would miss what lasts for less.
+Random delays are the same in each run, and none is shorter than half of its bound: ``until`` looks every
+10 ms and would miss what lasts for less.
 """
 
 from __future__ import annotations

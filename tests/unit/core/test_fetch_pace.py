@@ -68,13 +68,13 @@ def test_a_backlog_is_fetched_without_a_pause_and_its_end_with_one() -> None:
 
 
 @pytest.mark.parametrize("events_per_s", [100, 500, 700])
-def test_a_trickle_costs_at_most_a_hundred_fetches_per_second(events_per_s: int) -> None:
+def test_a_trickle_costs_at_most_fifty_fetches_per_second(events_per_s: int) -> None:
     fetches, longest = steady(events_per_s)
     assert fetches <= 1 / GATHER_S + 2
     assert longest <= GATHER_S
 
 
-@pytest.mark.parametrize(("events_per_s", "most_s"), [(1_000, 0.0075), (1_200, 0.005), (1_400, 0.0025)])
+@pytest.mark.parametrize(("events_per_s", "most_s"), [(1_000, 0.015), (1_200, 0.01), (1_400, 0.005)])
 def test_the_more_events_come_the_shorter_is_the_pause(events_per_s: int, most_s: float) -> None:
     fetches, longest = steady(events_per_s)
     assert longest <= 1.2 * most_s
