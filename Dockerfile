@@ -5,7 +5,7 @@
 # `make lock` writes the lock files; --build-arg LOCK=requirements-msk.lock adds the login to Amazon MSK. A tag may
 # move: for a release, fix the base by its digest with --build-arg PYTHON_IMAGE=python@sha256:...
 # (docs/how-to/docker.md).
-ARG PYTHON_IMAGE=python:3.12-slim
+ARG PYTHON_IMAGE=python:3.14-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore

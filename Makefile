@@ -21,7 +21,7 @@ ON_KAFKA_4 := $(addprefix tests/integration/test_,kafka_itself.py guarantee.py o
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 BUILDER ?= docker
 # Keep equal to the default in the Dockerfile. A tag may move; for a release set the digest: python@sha256:…
-PYTHON_IMAGE ?= python:3.12-slim
+PYTHON_IMAGE ?= python:3.14-slim
 AUDIT := .tools/audit
 UV_COMPILE = uv pip compile --universal --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	--python-version 3.11 --quiet

@@ -86,12 +86,37 @@ def _strings(path: Path, text: str) -> Iterator[Passage]:
 def _literals(text: str) -> Iterator[list[tokenize.TokenInfo]]:
     """Yield the string literals: one token, or several that Python concatenates."""
     literal: list[tokenize.TokenInfo] = []
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+    for token in _whole_strings(text):
         if token.type == tokenize.STRING:
             literal.append(token)
         elif literal and token.type not in (tokenize.NL, tokenize.COMMENT):
             yield literal
             literal = []
+
+
+def _whole_strings(text: str) -> Iterator[tokenize.TokenInfo]:
+    """Yield the tokens, each f-string as one: Python 3.12 divides them."""
+    begin, end = getattr(tokenize, "FSTRING_START", None), getattr(tokenize, "FSTRING_END", None)
+    lines, depth, start = text.splitlines(keepends=True), 0, (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == begin:
+            start, depth = (start if depth else token.start), depth + 1
+        elif token.type == end:
+            depth -= 1
+            if not depth:
+                yield token._replace(
+                    type=tokenize.STRING, string=_between(lines, start, token.end), start=start
+                )
+        elif not depth:
+            yield token
+
+
+def _between(lines: list[str], start: tuple[int, int], end: tuple[int, int]) -> str:
+    (first, left), (last, right) = start, end
+    cut = lines[first - 1 : last]
+    cut[-1] = cut[-1][:right]
+    cut[0] = cut[0][left:]
+    return "".join(cut)
 
 
 def _content(source: str) -> str:

@@ -161,7 +161,7 @@ def main(arguments: list[str]) -> int:
     """Write both files; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.sbom")
     parser.add_argument("--wheel", type=Path, help="the built wheel, for its hash")
-    parser.add_argument("--base", default="python:3.12-slim", help="base image: name:tag or name@sha256:…")
+    parser.add_argument("--base", default="python:3.14-slim", help="base image: name:tag or name@sha256:…")
     parser.add_argument("--lock", type=Path, default=RUNTIME, help="lock file of what is installed")
     parser.add_argument("--into", type=Path, default=Path("dist"), help="folder of the files")
     options = parser.parse_args(arguments)

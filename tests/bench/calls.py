@@ -67,7 +67,6 @@ def counting_byte_codes(byte_codes: Counter[CodeType]) -> Iterator[None]:
     """Count the instructions of every function that begins, or goes on, inside the block."""
 
     def enter(frame: FrameType, _: str, __: object) -> Callable[..., Any]:
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         code = frame.f_code
 
         def step(_: FrameType, event: str, __: object) -> Callable[..., Any]:
@@ -75,6 +74,8 @@ def counting_byte_codes(byte_codes: Counter[CodeType]) -> Iterator[None]:
                 byte_codes[code] += 1
             return step
 
+        frame.f_trace = step  # Python 3.14 looks for it when the next line asks for opcodes
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return step
 
     sys.settrace(enter)

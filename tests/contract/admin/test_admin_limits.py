@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.app.admin_connection import AdminLimits
+from bridge.app.admin_connection import AdminConnection, AdminLimits
 from bridge.app.admin_listener import limits_of_process
 from bridge.app.admin_server import AdminServer
 from bridge.telemetry import events
@@ -204,7 +204,11 @@ async def test_without_descriptors_the_port_waits_and_does_not_spin(monkeypatch:
         def __getattr__(self, name: str) -> Any:
             return getattr(asyncio, name)
 
+    def connection(server: Any, _: Any, *rest: Any) -> AdminConnection:
+        return AdminConnection(server, loop, *rest)
+
     monkeypatch.setattr("bridge.app.admin_listener.asyncio", Asyncio())
+    monkeypatch.setattr("bridge.app.admin_listener.AdminConnection", connection)
     with capture_logs() as lines:
         async with serving() as port:
             for _ in range(1000):

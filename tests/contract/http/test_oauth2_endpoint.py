@@ -197,7 +197,7 @@ async def test_the_egress_policy_applies_to_the_token_server(server: OAuthServer
     login = {"token_url": f"{server.origin}/token", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
     settings = endpoint_settings("https://receiver.test/hooks", auth={"oauth2": login})
     transport = endpoint_transport(settings, EgressPolicy([]))
-    with pytest.raises(TransportError, match=r"127\.0\.0\.1, which is not allowed .* egress\.allow"):
+    with pytest.raises(TransportError, match=r"(127\.0\.0\.1|::1), which is not allowed .* egress\.allow"):
         await transport.send(hook(settings), 30)
     await transport.close()
     assert server.token_requests == 0
