@@ -9,6 +9,7 @@ from tests.support.bridge_process import BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
 from tests.support.receiver import Receiver
+from tests.support.watch import wait_until
 
 Bridges = Callable[..., BridgeProcess]
 EVENTS = 6_000
@@ -61,6 +62,9 @@ def test_a_lagging_endpoint_keeps_its_cursor_over_a_kill_and_loses_nothing(
     bridge = bridges(two_endpoints(kafka, topic, receiver, "behind")).start()
     receiver.wait_for("/well", accepted=EVENTS)
     receiver.wait_for("/ill", accepted=EVENTS // 4)
+    wait_until(
+        lambda: bridge.metric("hookferry_unsettled_events", endpoint="well") == 0, "the answers are read"
+    )
     in_flight = receiver.report("/ill")["in_flight"]
     bridge.kill()
     bridge.start()
