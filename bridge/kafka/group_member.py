@@ -43,6 +43,7 @@ from bridge.model import Partition
 from bridge.telemetry import events
 
 _log = structlog.get_logger()
+_NO_MEMBER = "this process is no longer a member"
 _COMMIT_TIMEOUT_S = 5.0
 """aiokafka looks for a lost coordinator forever; a commit must report that, and a stop must end."""
 
@@ -233,7 +234,7 @@ class GroupMember:
         group, consumer = self.membership.group, self.consumer
         if self.name.taken or not has_generation(consumer):
             # without a generation, a group without members accepts it from any process
-            raise PlaceLostError(f"group {group!r}: this process is no longer a member")
+            raise PlaceLostError(f"group {group!r}: {_NO_MEMBER}")
         offsets = existing_offsets(consumer, lowest)
         if not offsets:
             raise PlaceLostError(f"group {group!r}: the topics of its partitions do not exist any more")
@@ -244,7 +245,11 @@ class GroupMember:
             async with self.call(f"commit for group {group!r}", _COMMIT_TIMEOUT_S):
                 await consumer.commit(offsets)
         except BrokerError as exc:
-            if isinstance(exc.__cause__, CommitFailedError | IllegalStateError | NameTaken):
+            if isinstance(exc.__cause__, CommitFailedError):  # its text supposes slow polls
+                raise PlaceLostError(
+                    f"group {group!r}: {_NO_MEMBER}; others have its partitions, or will have them soon"
+                ) from exc
+            if isinstance(exc.__cause__, IllegalStateError | NameTaken):
                 raise PlaceLostError(f"group {group!r}: {exc.cause}") from exc
             if not _accepts_others(exc.__cause__, offsets):
                 raise CommitError(f"group {group!r}: {exc.cause}") from exc

@@ -34,6 +34,7 @@ after ``offsets.retention.minutes`` (7 days by default; operators set less)."""
 _LAST_COMMIT_S = 3.0
 """Time that the last commit of an assignment gets even if the deadline of the drain has passed."""
 _RETRY_S = 0.1
+_SENT_AGAIN = "what was delivered since the previous commit may be sent again"
 _AT_ONCE = 16
 """Endpoints whose commits are sent together: the loop turns between them."""
 
@@ -222,14 +223,12 @@ class Commits:
         except CommitError as exc:
             self._metrics.commit_seconds.observe(self._clock.monotonic() - began)
             self._metrics.commits.labels("failed").inc()
+            refused_for_good = isinstance(exc, PlaceLostError)
             if not self._failing:
                 self._failing = True
-                _log.warning(
-                    events.COMMIT_FAILED,
-                    cause=str(exc),
-                    remedy="none needed: the next commit tries again",
-                )
-            return isinstance(exc, PlaceLostError)
+                remedy = _SENT_AGAIN if refused_for_good else "none needed: the next commit tries again"
+                _log.warning(events.COMMIT_FAILED, cause=str(exc), remedy=remedy)
+            return refused_for_good
         if self._failing:
             self._failing = False
             _log.info(events.CURSORS_COMMITTED)
@@ -252,5 +251,5 @@ class Commits:
             _log.warning(
                 events.COMMIT_FAILED,
                 cause="the broker did not accept the last commit in time",
-                remedy="what was delivered since the previous commit may be sent again",
+                remedy=_SENT_AGAIN,
             )

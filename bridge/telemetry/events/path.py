@@ -49,8 +49,8 @@ CURSORS_COMMITTED: Final = "cursors.committed"
 Never."""
 
 COMMIT_FAILED: Final = "commit.failed"
-"""The cursors could not be committed. The next commit tries again. At the end of an assignment it means that
-the last commit did not succeed in time.
+"""The cursors could not be committed. The next commit tries again, unless this process is no longer a member
+of the group. At the end of an assignment it means that the last commit did not succeed in time.
 
 Worry if `cursors.committed` does not follow: after a restart, events delivered since the last commit are
 sent again."""

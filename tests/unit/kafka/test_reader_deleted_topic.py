@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError
 
 from bridge.errors import PlaceLostError
 from bridge.kafka.client import KafkaOptions
@@ -44,3 +45,17 @@ async def test_a_deleted_topic_does_not_delay_the_commits_of_the_others() -> Non
     with pytest.raises(PlaceLostError, match="do not exist any more"):
         await reader.member.fence({DELETED: 9})
     assert len(consumer.committed) == 1
+
+
+async def test_a_member_that_the_group_has_replaced_says_so_in_few_words() -> None:
+    """The message of the client has six lines about polls that take too long, which is not the cause."""
+
+    class Replaced(FakeConsumer):
+        async def commit(self, offsets: dict[TopicPartition, int]) -> None:
+            raise CommitFailedError("rebalanced")
+
+    reader = Reader(KafkaOptions(("nowhere:9092",)), Membership("g", ("kept", "deleted")), never)
+    await reader.member.consumer.stop()
+    reader.member.consumer = Replaced()  # type: ignore[assignment]
+    with pytest.raises(PlaceLostError, match=r"^group 'g': this process is no longer a member; others have"):
+        await reader.member.fence({KEPT: 7})
