@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from bridge.core import completion_map
 from bridge.core.cursor import Cursor
 from bridge.core.memory_budget import MemoryBudget
-from bridge.errors import CommitError, PlaceLostError
+from bridge.errors import CommitError
 from bridge.model import Committed, Partition
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.commits import REFRESH_S, Commits
@@ -330,20 +330,6 @@ async def test_a_cursor_below_the_start_of_its_log_reports_the_offsets_that_it_h
     assert [offset for offset in range(10, 22) if cursor.needs(offset)] == [12, 20, 21], (
         "the map still applies"
     )
-
-
-async def test_a_commit_of_a_process_that_lost_its_place_is_not_said_to_be_tried_again() -> None:
-    stage = Stage()
-    await stage.load()
-
-    async def fence(*_: object) -> None:
-        raise PlaceLostError("this process is no longer a member")
-
-    stage.member.fence = fence  # type: ignore[method-assign]
-    with capture_logs() as logs:
-        assert await stage.commits.try_commit(), "another try is of no use"
-    (line,) = logs
-    assert (line["event"], line["remedy"][-10:]) == (events.COMMIT_FAILED, "sent again")
 
 
 async def test_a_failing_commit_is_counted_each_time_and_logged_once() -> None:

@@ -64,8 +64,11 @@ async def test_the_last_commit_is_not_retried_after_the_membership_was_lost() ->
     process = await delivered(world)
     process.reader.lost_place = True
     began = asyncio.get_running_loop().time()
-    await process.revoke()
+    with capture_logs() as logs:
+        await process.revoke()
     assert asyncio.get_running_loop().time() - began < 0.1
+    (remedy,) = (one["remedy"] for one in logs if one["event"] == events.COMMIT_FAILED)
+    assert remedy.endswith("sent again"), "nobody is told that the next commit tries again"
     assert world.offsets.at("crm") == 0
     await process.stop()
 
