@@ -33,7 +33,7 @@ def egress(text: str) -> tuple[str, str]:
 def test_a_url_with_an_internal_address_is_a_mistake_with_the_setting_that_allows_it(
     given, text, rule, network
 ):
-    network = str(ip_network(network))  # Python 3.13 writes ::ffff:a00:1 as ::ffff:10.0.0.1
+    network = str(ip_network(network))  # Python 3.14 writes ::ffff:a00:1 as ::ffff:10.0.0.1
     (line,) = given(*url(text))
     assert line.startswith("bridge.yaml:8:10: endpoints.crm.url: has the address")
     assert rule in line
