@@ -95,3 +95,31 @@ async def test_the_first_request_of_a_turn_leaves_now_if_others_are_in_flight_on
         await asyncio.gather(*before, *sending)
         assert written == 2
         await lean.close()
+
+
+async def test_a_request_that_need_not_wait_for_its_turn_is_withheld_without_the_lease() -> None:
+    leased, held = True, asyncio.Event()
+    lean = LeanTransport(EgressPolicy(LOOPBACK), 4, idle_s=60.0, may_write=lambda: leased)
+
+    async def answer(peer: Peer, request: Received) -> None:
+        await held.wait()
+        await peer.answer()
+
+    async with ScriptedServer(answer) as server:
+        both = [asyncio.ensure_future(lean.send(post(server), 30)) for _ in range(2)]
+        while len(server.received) < 2:
+            await asyncio.sleep(0.01)
+        held.set()
+        await asyncio.gather(*both)
+        held.clear()
+        before = asyncio.ensure_future(lean.send(post(server), 30))
+        while len(server.received) < 3:
+            await asyncio.sleep(0.01)
+        leased = False
+        with pytest.raises(TransportError) as withheld:
+            await lean.send(post(server), 30)
+        assert withheld.value.fault is TransportFault.WITHHELD
+        held.set()
+        await before
+        assert len(server.received) == 3
+        await lean.close()
