@@ -1,6 +1,6 @@
 """The Kafka edge: it reads records, commits offsets and writes the internal topics.
 
-Only this package imports aiokafka. It returns the types of ``bridge/model.py`` and raises the
+Only this package imports aiokafka. It returns the types of ``bridge/model`` and raises the
 exceptions of ``bridge/errors.py``; ``broker_call.py`` maps the foreign ones.
 
 - ``client``: how to reach the brokers. ``aiokafka_patches``: repairs of aiokafka.

@@ -21,7 +21,7 @@ from tools.svg import Drawing
 
 STEPS: Mapping[str, Sequence[str]] = {
     "Kafka client": ("aiokafka/", "bridge/kafka/"),
-    "decode": ("bridge/formats/", "bridge/model.py"),
+    "decode": ("bridge/formats/", "bridge/model/"),
     "intake: dedupe and routes": (
         "bridge/pipeline/intake", "bridge/pipeline/batch_routes", "bridge/pipeline/fresh",
         "bridge/pipeline/dedupe", "bridge/pipeline/pipeline", "bridge/core/dedupe", "bridge/core/routing",
