@@ -6,24 +6,16 @@ repeats deliveries and never loses one. The broker call belongs to ``pipeline/co
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Any, Generic
 
-from bridge.core.memory_budget import DELIVERY_BYTES, RECORD_BYTES, MemoryBudget, Share
+from bridge.core.memory_budget import Share
+from bridge.core.open_events import OpenEvents
 from bridge.core.progress import Note, Progress
 from bridge.model import Partition, Spot
 
 _REOPEN_AT = 0.75
 """A full cursor reopens when it is filled to this share of its bounds, so that it does not flap."""
-_NO_OFFSETS: deque[int] = deque()
-_NO_EVENTS: dict[int, int] = {}
-_NO_NOTES: dict[Spot, Any] = {}
-_NO_PARTS: dict[int, set[int]] = {}
-"""What a cursor without events in work shares with all others, and never changes: a thousand endpoints in a
-hundred partitions are a hundred thousand cursors, and most are at rest."""
-_EVENT_BYTES = RECORD_BYTES + DELIVERY_BYTES
 _WINDOWS_WITH_BLOCKED = 4
 """All unsettled events of a cursor, those in blocked lanes included, fill at most this many windows."""
 
@@ -39,7 +31,7 @@ class CursorState(StrEnum):
     """It has room, and the main reader has passed it: a side reader feeds it until the two meet."""
 
 
-class Cursor(Generic[Note]):
+class Cursor(OpenEvents[Note]):
     """The progress of one endpoint in one partition, for one assignment.
 
     Lanes run in parallel, so events settle out of order, while Kafka stores a single offset per
@@ -47,10 +39,8 @@ class Cursor(Generic[Note]):
     therefore stops at the lowest unsettled offset, and lists what is settled above it for the
     completion map.
 
-    Only opened offsets are tracked. Gaps (compaction, transaction markers, aborted records) and
-    events that the endpoint does not receive count as settled once ``position`` has passed them.
-    The offset of a record with several events settles with the last of them; those settled before
-    are kept as ``parts``, so a restart repeats none.
+    Gaps (compaction, transaction markers, aborted records) and events that the endpoint does not
+    receive count as settled once ``position`` has passed them.
 
     The window bounds the events that can run. Events in a blocked lane (its head failed) cannot
     run and must not use up the window, so they are counted apart. All events together are bounded
@@ -63,30 +53,18 @@ class Cursor(Generic[Note]):
 
     __slots__ = (
         "_began",
-        "_blocked",
-        "_bytes",
         "_earlier_end",
         "_earlier_open",
-        "_is_in_commit",
         "_map_too_large",
-        "_more",
-        "_on_change",
-        "_open",
-        "_parts",
-        "_pending",
         "_window",
         "_window_bytes",
         "attached",
         "endpoint",
-        "failures",
         "full",
-        "is_changed",
         "live",
-        "opened",
         "partition",
         "position",
-        "share",
-    )  # fmt: skip
+    )
 
     def __init__(
         self,
@@ -108,36 +86,20 @@ class Cursor(Generic[Note]):
         the ``parts``. ``failures`` are the deliveries that it tried without success. ``share`` is the
         endpoint's part of the memory budget, which all its cursors use; None is without a limit.
         """
+        super().__init__(share, failures, parts)
         self.endpoint = endpoint
         self.partition = partition
         self.position = self._began = position
-        self.opened = 0
-        """The events that were opened since the cursor began."""
         self.live = True
         """False once the assignment has ended: nothing is committed for this cursor any more."""
-        self.is_changed = False
-        """True from the first change until a commit begins. Opening is none: a restart reads it again."""
-        self._is_in_commit = False
-        self._on_change: Callable[[Cursor[Note]], None] | None = None
         self.attached = True
         """True if it has taken everything that the main reader has passed. Only its methods change it."""
         self.full = False
         self._map_too_large = False
         self._window = window
         self._window_bytes = window_bytes
-        self.share = share or Share(MemoryBudget())
         self._earlier_end = position if settled_to is None else max(settled_to, position)
         self._earlier_open = left_open
-        self.failures: dict[Spot, Note] = dict(failures) if failures else _NO_NOTES
-        """What this or an earlier process stored about deliveries that failed, by offset and part."""
-        self._parts = {offset: set(settled) for offset, settled in parts.items()} if parts else _NO_PARTS
-        self._open = _NO_OFFSETS
-        self._pending = _NO_EVENTS
-        """Unsettled events by opened offset, ascending."""
-        self._more = 0
-        """Unsettled events besides the first of each record."""
-        self._blocked = 0
-        self._bytes = 0
 
     @property
     def state(self) -> CursorState:
@@ -146,16 +108,10 @@ class Cursor(Generic[Note]):
             return CursorState.FULL
         return CursorState.ATTACHED if self.attached else CursorState.CATCHING_UP
 
-    @property
-    def unsettled(self) -> int:
-        """Return the number of opened events that are not settled."""
-        return len(self._pending) + self._more
-
     def end(self) -> None:
         """End the cursor with its assignment: what is open here is read again, and no longer kept."""
         if self.live:
-            records, deliveries = len(self._pending) * RECORD_BYTES, self.unsettled * DELIVERY_BYTES
-            self.share.opened_bytes -= self._bytes + records + deliveries
+            self._give_back()
         self.live = False
 
     def needs(self, offset: int, part: int = 0) -> bool:
@@ -173,38 +129,6 @@ class Cursor(Generic[Note]):
         """Return True if ``needs`` is True for every event from this offset on."""
         return offset >= self.position and offset >= self._earlier_end and not self._parts
 
-    def open(self, offset: int, size_bytes: int) -> None:
-        """Track one more unsettled event; see ``open_all``."""
-        self.open_all(((offset, size_bytes),))
-
-    def open_all(self, events: Sequence[tuple[int, int]]) -> None:
-        """Track more unsettled events, by offset and size. Offsets are ascending, and ``advance`` follows.
-
-        The size is that of the record with key and headers in bytes, counted once for all its events.
-        """
-        pending = self._pending
-        if pending is _NO_EVENTS:
-            pending = self._pending = {}
-            self._open = deque()
-        opened, opened_bytes = self._open, 0
-        before = len(opened)
-        for offset, size_bytes in events:
-            if offset in pending:
-                pending[offset] += 1
-            else:
-                pending[offset] = 1
-                opened.append(offset)
-                opened_bytes += size_bytes
-        records = len(opened) - before
-        self._more += len(events) - records
-        self.opened += len(events)
-        self._bytes += opened_bytes
-        self.share.opened_bytes += opened_bytes + records * RECORD_BYTES + len(events) * DELIVERY_BYTES
-
-    def count_blocked(self, change: int) -> None:
-        """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
-        self._blocked += change
-
     def _filled_to(self, share: float) -> bool:
         """Return True if one of the bounds is filled to at least this share."""
         unsettled = self.unsettled
@@ -215,43 +139,6 @@ class Cursor(Generic[Note]):
             or self._bytes >= self._window_bytes * share
         )
 
-    def settle(self, offset: int, size_bytes: int, part: int = 0) -> int | None:
-        """Settle one event at this offset.
-
-        Return the part of the record that is settled now; 0 is all of it, after the last of its events.
-        None if there is no more to tell: the event has no number among those of its record.
-        """
-        if not self.is_changed:
-            self._report_change()
-        pending = self._pending
-        if self.failures:
-            self.failures.pop((offset, part), None)
-        if pending[offset] > 1:
-            self._settle_part(offset, part)
-            return part or None
-        del pending[offset]
-        if self._parts:
-            self._parts.pop(offset, None)
-        self._bytes -= size_bytes
-        self.share.settled_bytes += size_bytes + _EVENT_BYTES
-        if not pending:
-            self._pending, self._open = _NO_EVENTS, _NO_OFFSETS
-            return 0
-        opened = self._open
-        while opened[0] not in pending:
-            opened.popleft()
-        return 0
-
-    def _settle_part(self, offset: int, part: int) -> None:
-        """Settle one of several open events of a record."""
-        self._pending[offset] -= 1
-        self._more -= 1
-        self.share.settled_bytes += DELIVERY_BYTES
-        if part:
-            if self._parts is _NO_PARTS:
-                self._parts = {}
-            self._parts.setdefault(offset, set()).add(part)
-
     def reopen(self) -> bool:
         """Return True if the cursor was full and takes events again from now on."""
         if not self.full or self._map_too_large or (self._pending and self._filled_to(_REOPEN_AT)):
@@ -261,13 +148,6 @@ class Cursor(Generic[Note]):
             return False
         self.full = False
         return True
-
-    def record_failure(self, offset: int, note: Note, part: int = 0) -> None:
-        """Store the failed attempts of a delivery, for the next process."""
-        self.mark_changed()
-        if self.failures is _NO_NOTES:
-            self.failures = {}
-        self.failures[offset, part] = note
 
     def advance(self, position: int) -> None:
         """Move to ``position``: everything below it was opened, or needs no delivery.
@@ -284,32 +164,6 @@ class Cursor(Generic[Note]):
             self.position = position
             if not self._pending:
                 self.mark_changed()
-
-    def report_changes(self, on_change: Callable[[Cursor[Note]], None]) -> None:
-        """Call ``on_change`` now, and with each first change after a commit."""
-        self._on_change = on_change
-        self.is_changed = False
-        self.mark_changed()
-
-    def mark_changed(self) -> None:
-        """Have the next commit include this cursor."""
-        if not self.is_changed:
-            self._report_change()
-
-    def _report_change(self) -> None:
-        self.is_changed = True
-        if self._on_change is not None and not self._is_in_commit:
-            self._on_change(self)
-
-    def begin_commit(self) -> None:
-        """Note that a commit begins with all changes until now."""
-        self.is_changed, self._is_in_commit = False, True
-
-    def end_commit(self, *, accepted: bool) -> None:
-        """Note that the commit has ended: report the changes since it began, or all if it failed."""
-        self._is_in_commit = False
-        if self.is_changed or not accepted:
-            self._report_change()
 
     def not_settled_below(self, position: int) -> int:
         """Return how many offsets from the cursor's position to ``position`` are not known to be settled.
@@ -363,17 +217,7 @@ class Cursor(Generic[Note]):
             open_offsets += sorted(offset for offset in self._earlier_open if offset >= end)
             end = self._earlier_end
         lowest = open_offsets[0] if open_offsets else end
-        if self.failures:
-            kept = {spot: note for spot, note in self.failures.items() if spot[0] >= lowest}
-            self.failures = kept or _NO_NOTES
-        if self._parts:
-            unsettled = set(open_offsets)
-            left = {
-                offset: settled
-                for offset, settled in self._parts.items()
-                if offset >= end or offset in unsettled
-            }
-            self._parts = left or _NO_PARTS
+        self._forget_settled(lowest, open_offsets, end)
         parts = {offset: frozenset(settled) for offset, settled in self._parts.items()}
         return Progress(lowest, open_offsets, end, dict(self.failures), parts)
 
