@@ -14,8 +14,8 @@
     attempt 9      http/                         one request; core/limits/ says when it may be sent
     verdict 10     core/verdict                  delivered, retry, park, or switch the endpoint off
                                                  (steps 7 to 10: attempt.py; attempt_log.py keeps it)
-    settle 11      core/cursor                   settled (checkpoints.py); commits.py commits it,
-                                                 packed by core/completion_map
+    settle 11      core/cursor                   settled (lane_heads.py, checkpoints.py); commits.py
+                                                 commits it, packed by core/completion_map
 
 After a verdict that is not a 2xx: core/backoff delays the retry, and parking.py writes to dead_letters/.
 ``assignment.py`` begins and ends the work on a set of partitions. This file has the read loop.
