@@ -21,33 +21,32 @@ After a verdict that is not a 2xx: core/backoff delays the retry, and parking.py
 ``assignment.py`` begins and ends the work on a set of partitions. This file has the read loop.
 
 A cursor whose window is full is detached: the main reader continues without it. When it has room
-again, ``catch_up.py`` feeds it with a second reader, through the same intake, until it has caught up.
+again, ``catch_up.py`` feeds it with a second reader (``side_readers.py``), through the same intake, until it
+has caught up.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 
 import structlog
 
-from bridge.core.dedupe import earliest_ms
 from bridge.errors import CommitError, KafkaUnavailable, RecordsDeleted, SchemaNeeded
 from bridge.model import Partition, Record
+from bridge.pipeline.acceptance import Acceptance
 from bridge.pipeline.assignment import Assignment
-from bridge.pipeline.catch_up import CatchUp
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.intake import Feed, Intake
 from bridge.pipeline.memory_watch import MemoryWatch
 from bridge.pipeline.outage import OutageBackoff
-from bridge.pipeline.ports import FirstOffsets, Reads, SideReads
+from bridge.pipeline.ports import Reads
 from bridge.pipeline.schema_wait import SchemaWait
+from bridge.pipeline.side_readers import SideReaders
 from bridge.pipeline.topic_watch import TopicWatch
-from bridge.storage.dedupe_index import IndexLostError
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 
@@ -73,46 +72,38 @@ class Pipeline:
         *,
         source: Reads,
         intake: Intake,
+        acceptance: Acceptance,
+        side_readers: SideReaders,
         assignment: Assignment,
         dispatchers: dict[str, EndpointDispatcher],
         checkpoints: Checkpoints,
         main: Feed,
-        side_feeds: dict[str, Feed],
-        side_window: Callable[[], FirstOffsets],
-        open_side_reader: Callable[[], SideReads],
         topics: TopicWatch,
         memory: MemoryWatch,
         schema_wait: SchemaWait,
         outage: OutageBackoff,
         metrics: Metrics,
     ) -> None:
-        """``dispatchers`` are by endpoint, ``side_feeds`` by endpoint that catches up.
-
-        The assignment works with the same two.
-        """
+        """``dispatchers`` are by endpoint. The assignment works with the same, and with the ``main`` feed."""
         self.assignment = assignment
         self._source = source
         self._intake = intake
+        self._acceptance = acceptance
+        self._side_readers = side_readers
         self._dispatchers = dispatchers
         self._checkpoints = checkpoints
         self._room = checkpoints.room
         self._main = main
-        self._side_feeds = side_feeds
-        self._side_window = side_window
-        self._open_side_reader = open_side_reader
         self._topics = topics
         self._memory = memory
         self._schema_wait = schema_wait
         self._outage = outage
         self._read_main_count = metrics.records_read.labels("main")
-        self._read_again_count = metrics.records_read.labels("catch_up")
         self._tasks: asyncio.TaskGroup | None = None
         self._stopping = asyncio.Event()
         self._pass_at = 0.0
-        self._catch_ups: dict[str, CatchUp] = {}
-        self._reading: dict[str, asyncio.Task[None]] = {}
-        for endpoint in dispatchers:
-            self._prepare(endpoint)
+        for dispatcher in dispatchers.values():
+            side_readers.admit(dispatcher)
 
     async def run(self) -> None:
         """Read and enqueue until ``stop``, then drain. While the broker is unavailable, back off.
@@ -125,10 +116,10 @@ class Pipeline:
                 self._tasks.create_task(self._topics.run(), name="watch topics"),
                 self._tasks.create_task(self._memory.run(), name="memory"),
             ]
-            for endpoint in self._catch_ups:
+            for endpoint in self._dispatchers:
                 self.start_catch_up(endpoint)
             await self._stopping.wait()
-            reading = [*always, *self._reading.values()]
+            reading = [*always, *self._side_readers.running]
             for task in reading:
                 task.cancel()
             await asyncio.wait(reading, timeout=_END_S)
@@ -144,26 +135,22 @@ class Pipeline:
         self._checkpoints.admit(endpoint)
         self._dispatchers[endpoint] = dispatcher
         self._intake.admit(endpoint)
-        self._prepare(endpoint)
+        self._side_readers.admit(dispatcher)
 
     def start_catch_up(self, endpoint: str) -> None:
         """Start the reader with which an endpoint catches up with the main reader; not after ``stop``."""
-        if self._tasks is not None and not self._stopping.is_set() and endpoint in self._catch_ups:
-            run = self._catch_ups[endpoint].run()
-            self._reading[endpoint] = self._tasks.create_task(run, name=f"catch up {endpoint}")
+        if self._tasks is not None and not self._stopping.is_set():
+            self._side_readers.start(endpoint, self._tasks)
 
     def let_go(self, endpoint: str) -> None:
         """Give an endpoint no record from now on. ``dismiss`` it once it is drained and committed."""
         for cursor in self._checkpoints.of(endpoint):
             self._checkpoints.detach(cursor)
-        del self._catch_ups[endpoint]
-        if endpoint in self._reading:
-            self._reading[endpoint].cancel()
+        self._side_readers.let_go(endpoint)
 
     async def dismiss(self, endpoint: str) -> None:
         """Forget an endpoint that was let go."""
-        if reading := self._reading.pop(endpoint, None):
-            await asyncio.wait([reading], timeout=_END_S)
+        await self._side_readers.dismiss(endpoint)
         self._checkpoints.dismiss(endpoint)
         del self._dispatchers[endpoint]
 
@@ -226,21 +213,18 @@ class Pipeline:
                 return False
         return bool(self._dispatchers)
 
-    def _read_again(self, endpoint: str) -> None:
-        """Wake the readers of an endpoint that has no plenty of events any more."""
-        self._room.set()
-        self._checkpoints.room_behind[endpoint].set()
-
     async def _accept_main(self, partition: Partition, records: Sequence[Record]) -> None:
         """Accept a batch for the cursors that have room; the others are detached."""
         cursors = self._checkpoints.cursors[partition].values()
         epoch = self._source.epoch
+        assert self._tasks is not None, "records are accepted inside run()"
         try:
-            await self._accept(self._main, partition, records, _with_room(cursors))
+            await self._acceptance.accept(
+                self._tasks, self._main, partition, records, lambda: _with_room(cursors)
+            )
         except SchemaNeeded as needed:
             is_ours = partition in self._checkpoints.cursors
             if epoch == self._source.epoch and not self.assignment.ending and is_ours:
-                assert self._tasks is not None, "records are accepted inside run()"
                 self._source.start_at({partition: records[0].offset})
                 self._schema_wait.start(self._tasks, partition, needed)
             return
@@ -258,87 +242,6 @@ class Pipeline:
                     next_offset=cursor.position,
                     unsettled=cursor.unsettled,
                 )
-
-    async def _accept(
-        self, feed: Feed, partition: Partition, records: Sequence[Record], cursors: Sequence[EndpointCursor]
-    ) -> bool:
-        """Run steps 2 to 6 for a batch of one partition, for these of its cursors.
-
-        Return False if the assignment ends: the batch is not accepted, and the next owner reads it
-        again from its cursors. Raises ``SchemaNeeded``; the batch is not accepted then either.
-        """
-        while True:
-            if partition not in feed.covered:
-                await self._cover(feed, partition, records)
-                if feed is self._main:  # an endpoint that was let go meanwhile takes nothing more
-                    cursors = _with_room(cursors)
-            is_live = partition in feed.covered and all(cursor.live for cursor in cursors)
-            if self.assignment.ending or not is_live:
-                return False
-            try:
-                assert self._tasks is not None, "records are accepted inside run()"
-                self._intake.accept(self._tasks, feed.window, partition, records, cursors)
-            except IndexLostError:
-                feed.covered.clear()
-            else:
-                return True
-
-    async def _cover(self, feed: Feed, partition: Partition, records: Sequence[Record]) -> None:
-        """Make the index cover the dedupe window before a batch, while the partition is ours."""
-        while partition in self._checkpoints.cursors:
-            try:
-                await feed.window.cover(partition, records[0].offset, earliest_ms(records))
-            except KafkaUnavailable as exc:
-                await self._outage.wait(exc)
-            except IndexLostError:
-                feed.covered.clear()
-            else:
-                feed.covered.add(partition)
-                return
-
-    def _prepare(self, endpoint: str) -> None:
-        """Make what catches up for an endpoint."""
-        dispatcher = self._dispatchers[endpoint]
-        dispatcher.tell_when_low(partial(self._read_again, endpoint))
-        self._catch_ups[endpoint] = CatchUp(
-            endpoint,
-            cursors=partial(self._checkpoints.of, endpoint),
-            has_plenty=lambda: dispatcher.has_plenty,
-            before_read=self._checkpoints.fill_used_up,
-            open_reader=self._open_side_reader,
-            accept=self._accept_side,
-            main_at=self.assignment.next_offsets.__getitem__,
-            attached=partial(self._attached, endpoint),
-            ended=partial(self._close_feed, endpoint),
-            outage=self._outage,
-            wake=self._checkpoints.room_behind[endpoint],
-        )
-
-    async def _accept_side(
-        self, partition: Partition, records: Sequence[Record], cursor: EndpointCursor
-    ) -> bool:
-        """Accept a batch for a cursor that catches up; if it needs a schema, wait for the schema here."""
-        feed = self._side_feeds.get(cursor.endpoint)
-        if feed is None:
-            feed = self._side_feeds[cursor.endpoint] = Feed(self._side_window())
-        while True:
-            try:
-                accepted = await self._accept(feed, partition, records, [cursor])
-            except SchemaNeeded as needed:
-                await self._schema_wait.fetch(needed)
-            else:
-                self._read_again_count.inc(len(records) if accepted else 0)
-                return accepted
-
-    def _attached(self, endpoint: str, partition: Partition) -> None:
-        if (feed := self._side_feeds.get(endpoint)) is not None:
-            feed.covered.discard(partition)
-        self._room.set()
-
-    def _close_feed(self, endpoint: str) -> None:
-        """Give back the dedupe window of an endpoint that has caught up: most endpoints need none."""
-        if (feed := self._side_feeds.pop(endpoint, None)) is not None:
-            feed.window.close()
 
     async def _wait_for_room(self, timeout_s: float) -> None:
         """Return when a cursor has room or a schema is known, and after ``timeout_s`` at the latest."""

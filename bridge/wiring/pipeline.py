@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from bridge.core.memory_budget import MemoryBudget
 from bridge.core.routing import Router
+from bridge.pipeline.acceptance import Acceptance
 from bridge.pipeline.assignment import Assignment
 from bridge.pipeline.checkpoints import Checkpoints
 from bridge.pipeline.commits import Commits
@@ -18,6 +19,7 @@ from bridge.pipeline.outage import OutageBackoff
 from bridge.pipeline.pipeline import Pipeline
 from bridge.pipeline.ports import RecordDecoder
 from bridge.pipeline.schema_wait import SchemaWait
+from bridge.pipeline.side_readers import SideReaders
 from bridge.pipeline.topic_watch import TopicWatch
 from bridge.pipeline.undecodable import UndecodableRecords
 from bridge.wiring.edges import PathEdges
@@ -71,16 +73,27 @@ def build_pipeline(
         drain_timeout_s=drain_timeout_s,
         alongside=edges.alongside,
     )
+    acceptance = Acceptance(intake, assignment, checkpoints, outage)
+    side_readers = SideReaders(
+        acceptance=acceptance,
+        assignment=assignment,
+        checkpoints=checkpoints,
+        feeds=side_feeds,
+        build_window=edges.side_window,
+        open_reader=edges.open_side_reader,
+        schema_wait=schema_wait,
+        outage=outage,
+        metrics=edges.metrics,
+    )
     return Pipeline(
         source=edges.reader,
         intake=intake,
+        acceptance=acceptance,
+        side_readers=side_readers,
         assignment=assignment,
         dispatchers=dispatchers,
         checkpoints=checkpoints,
         main=main,
-        side_feeds=side_feeds,
-        side_window=edges.side_window,
-        open_side_reader=edges.open_side_reader,
         topics=topics,
         memory=MemoryWatch(budget, dispatchers, checkpoints),
         schema_wait=schema_wait,

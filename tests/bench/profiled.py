@@ -24,12 +24,13 @@ STEPS: Mapping[str, Sequence[str]] = {
     "decode": ("bridge/formats/", "bridge/model/"),
     "intake: dedupe and routes": (
         "bridge/pipeline/intake", "bridge/pipeline/batch_routes", "bridge/pipeline/fresh",
-        "bridge/pipeline/dedupe", "bridge/pipeline/pipeline", "bridge/core/dedupe", "bridge/core/routing",
-        "bridge/storage/dedupe",
+        "bridge/pipeline/dedupe", "bridge/pipeline/pipeline", "bridge/pipeline/acceptance",
+        "bridge/core/dedupe", "bridge/core/routing", "bridge/storage/dedupe",
     ),
     "lanes and cursors": (
         "bridge/pipeline/dispatcher", "bridge/pipeline/lane", "bridge/core/lanes", "bridge/core/cursor",
-        "bridge/core/memory", "bridge/pipeline/delivery", "bridge/pipeline/workers",
+        "bridge/core/open_events", "bridge/core/memory", "bridge/pipeline/delivery",
+        "bridge/pipeline/workers",
     ),
     "render and sign": ("bridge/rendering/", "bridge/core/signing/"),
     "attempt: limits and verdict": (
