@@ -205,6 +205,11 @@ class Cursor(Generic[Note]):
         """Add ``change`` to the number of events in blocked lanes; negative when a lane is unblocked."""
         self._blocked += change
 
+    @property
+    def is_filled(self) -> bool:
+        """Return True if what is open fills its bounds: the next ``advance`` makes the cursor full."""
+        return self._filled_to(1.0) or self.share.is_used_up
+
     def _filled_to(self, share: float) -> bool:
         """Return True if one of the bounds is filled to at least this share."""
         unsettled = self.unsettled

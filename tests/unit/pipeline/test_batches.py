@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
 
 import pytest
 
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Response
 from tests.support.batch_receiver import BatchReceiver, SentBatch, naming, read_events
+from tests.support.batch_worlds import ROOMY, deliver, fill, world_of
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
-
-ROOMY = 1 << 20
-PLAN = Plan(batch=(10, ROOMY, 0.5, "array"), concurrency=2)
-
-
-def world_of(plan: Plan = PLAN) -> tuple[World, BatchReceiver]:
-    """Return a world whose only endpoint gets batches, and its receiver."""
-    world = World({"crm": plan})
-    receiver = BatchReceiver()
-    world.receivers["crm"] = receiver  # type: ignore[assignment]  # both are transports
-    return world, receiver
 
 
 def answers(*given: Response | int | TransportError) -> BatchReceiver:
@@ -36,27 +25,9 @@ def answers(*given: Response | int | TransportError) -> BatchReceiver:
     return BatchReceiver(answer)
 
 
-def fill(world: World, names: Iterable[str], *, entities: int = 1000) -> int:
-    """Write events whose entity is their place modulo ``entities``. Return how many."""
-    count = 0
-    for count, name in enumerate(names, 1):
-        world.log.add(name, entity=f"e{(count - 1) % entities}")
-    return count
-
-
 def parked(world: World) -> list[str]:
     """Return the ids of the parked events."""
     return [json.loads(record.value or b"")["id"] for record, _ in world.parking.parked]
-
-
-async def deliver(world: World, count: int, receiver: BatchReceiver | None = None) -> Process:
-    """Run until so many offsets are committed."""
-    if receiver is not None:
-        world.receivers["crm"] = receiver  # type: ignore[assignment]  # both are transports
-    process = Process(world).start()
-    await until(lambda: world.offsets.at("crm") == count)
-    await process.stop()
-    return process
 
 
 @simulated
