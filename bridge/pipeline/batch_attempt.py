@@ -54,12 +54,13 @@ class BatchClient(EndpointClient):
         event, renderer = delivery.event, self._renderer
         if delivery.fault is not None:
             raise delivery.fault
-        if event.resend is not None and event.resend.stored is not None:
+        is_stored = event.resend is not None and event.resend.stored is not None
+        if is_stored:  # its body may be older than the setting body
             renderer = self._stored
         rendered = renderer.render(event)
         if not event.is_fresh:
             event.rendered = None
-        return rendered, self.form.item(event.webhook_id, rendered.body)
+        return rendered, self.form.item(event.webhook_id, rendered.body, any_text=is_stored)
 
     async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
         """Send a batch of this event alone; see ``EndpointClient.attempt``."""

@@ -21,8 +21,9 @@ _NAME_BYTES = 128
 
 
 def build_batch_form(batch: BatchSettings, endpoint: EndpointSettings) -> BatchForm:
-    """Build what joins the events of a request."""
-    return BatchForm(batch.form, cloudevents=endpoint.body == "cloudevents")
+    """Build what joins the events of a request. With ``raw``, data that is text is sent unchanged."""
+    body = endpoint.body
+    return BatchForm(batch.form, cloudevents=body == "cloudevents", any_text=body == "raw")
 
 
 def build_compression(endpoint: EndpointSettings) -> Compression | None:

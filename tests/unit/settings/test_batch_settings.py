@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, RenderError
 from bridge.settings import load
 from bridge.settings.changes import compare
+from bridge.wiring.batches import build_batch_form
 
 
 def written(tmp_path: Path, endpoint: dict[str, Any]) -> Path:
@@ -69,6 +71,16 @@ def test_what_cannot_work_is_refused(tmp_path: Path, endpoint: dict[str, Any], p
 )
 def test_what_can_work_is_accepted(tmp_path: Path, endpoint: dict[str, Any]) -> None:
     assert load(written(tmp_path, endpoint), {}).endpoints["crm"].batch is not None
+
+
+def test_only_raw_bodies_are_parsed_because_they_may_be_text_of_a_producer(tmp_path: Path) -> None:
+    text = b'{"a":1},{"b":2}'
+    for body, is_parsed in (("raw", True), ("standard", False)):
+        endpoint = load(written(tmp_path, {"batch": {}, "body": body}), {}).endpoints["crm"]
+        assert endpoint.batch is not None
+        form = build_batch_form(endpoint.batch, endpoint)
+        with pytest.raises(RenderError) if is_parsed else nullcontext():
+            form.item("evt_0", text)
 
 
 def test_a_reload_takes_over_the_limits_and_refuses_to_turn_batches_on_or_off(tmp_path: Path) -> None:
