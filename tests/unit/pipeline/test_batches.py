@@ -336,3 +336,27 @@ async def test_a_dead_letter_of_one_event_does_not_hold_up_the_other_lanes() -> 
     receiver = answers(naming(0))
     await deliver(world, fill(world, "abab", entities=2), receiver)
     assert parked(world) == ["a"]
+
+
+@simulated
+@pytest.mark.parametrize("named", [b'{"failed": [1]}', b'{"failed": [9]}'])
+async def test_a_retry_after_with_failed_events_delays_only_these(named: bytes) -> None:
+    """Named ones, or all if the answer is unclear. A fresh event is sent meanwhile."""
+    world, receiver = world_of()
+
+    async def answer(_: SentBatch) -> Response | int:
+        return 200 if len(receiver.sent) > 1 else Response(200, ((b"retry-after", b"30"),), named)
+
+    receiver.answer = answer
+    receiver._accept = lambda batch, response: None  # type: ignore[method-assign]  # it cannot read them
+    fill(world, "abc")
+    process = Process(world).start()
+    await until(lambda: receiver.sent)
+    began = asyncio.get_running_loop().time()
+    world.log.add("d", entity="another")
+    await until(lambda: len(receiver.sent) == 2)
+    assert receiver.batches[1] == ["d"]
+    await until(lambda: len(receiver.sent) == 3)
+    assert 30 <= asyncio.get_running_loop().time() - began < 31
+    assert receiver.batches[2] == (["b"] if b"1" in named else ["a", "b", "c"])
+    await process.stop()

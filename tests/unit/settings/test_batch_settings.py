@@ -50,6 +50,7 @@ def written(tmp_path: Path, endpoint: dict[str, Any]) -> Path:
         ({"batch": {"max_event": 3}}, 'did you mean "max_events"?'),
         ({"batch": {"max_events": 0}}, "endpoints.crm.batch.max_events"),
         ({"compress": "br"}, "endpoints.crm.compress"),
+        ({"compress_above_bytes": 9}, "has no effect without compress; add compress: gzip or zstd"),
     ],
 )
 def test_what_cannot_work_is_refused(tmp_path: Path, endpoint: dict[str, Any], problem: str) -> None:
