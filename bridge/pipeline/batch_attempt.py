@@ -89,6 +89,7 @@ class BatchClient(EndpointClient):
             delivery.status, delivery.later = 0, None
         at, began = self._clock.time(), self._clock.monotonic()
         number = self._gate.sent(began)
+        self._gate.sent_with(began, len(batch.deliveries) - 1)
         try:
             spans = self._begin_spans(batch)
             webhook_ids = batch.webhook_ids

@@ -26,6 +26,13 @@ def build_batch_form(batch: BatchSettings, endpoint: EndpointSettings) -> BatchF
     return BatchForm(batch.form, cloudevents=body == "cloudevents", any_text=body == "raw")
 
 
+def with_most_events(endpoint: EndpointSettings, most: int | None) -> EndpointSettings:
+    """Return an endpoint whose requests have at most so many events; None: as many as it is set to."""
+    if endpoint.batch is None or most is None or endpoint.batch.max_events <= most:
+        return endpoint
+    return endpoint.model_copy(update={"batch": endpoint.batch.model_copy(update={"max_events": most})})
+
+
 def build_compression(endpoint: EndpointSettings) -> Compression | None:
     """Build the compression of an endpoint's requests; None if they are not compressed."""
     if endpoint.compress is None:
