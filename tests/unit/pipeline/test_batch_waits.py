@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.batch_receiver import SentBatch
 from tests.support.batch_worlds import ROOMY, deliver, fill, world_of
 from tests.support.path import Plan, Process
 from tests.support.simulated import simulated, until
@@ -64,3 +65,24 @@ async def test_no_body_of_several_events_is_larger_than_configured(form: str) ->
         sizes.append(len(receiver.sent[0].request.body))
     assert sizes[1] == sizes[0], "so many bytes are allowed"
     assert sizes[2] < sizes[0]
+
+
+@simulated
+async def test_a_batch_in_flight_takes_its_bytes_from_the_memory_budget_twice() -> None:
+    """Once for its body, and once for the bodies of its events, which the history keeps."""
+    world, receiver = world_of(Plan(batch=(10, ROOMY, 5.0, "array")))
+    process = Process(world).start()
+    used: list[int] = []
+
+    async def answer(_: SentBatch) -> int:
+        used.append(process.budget.used_bytes)
+        return 200
+
+    receiver.answer = answer
+    fill(world, "abc")
+    await until(lambda: process.checkpoints.unsettled("crm") == 3)
+    waiting = process.budget.used_bytes
+    await until(lambda: world.offsets.at("crm") == 3)
+    assert used == [waiting + 2 * (len(receiver.sent[0].request.body) + 1)]
+    assert process.budget.used_bytes == 0
+    await process.stop()

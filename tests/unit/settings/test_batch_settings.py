@@ -10,9 +10,13 @@ import pytest
 import yaml
 
 from bridge.errors import ConfigError, RenderError
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.lean import LeanTransport
+from bridge.http.tls import SystemTls
 from bridge.settings import load
 from bridge.settings.changes import compare
 from bridge.wiring.batches import build_batch_form
+from bridge.wiring.endpoints import build_transport
 
 
 def written(tmp_path: Path, endpoint: dict[str, Any]) -> Path:
@@ -94,3 +98,12 @@ def test_a_reload_takes_over_the_limits_and_refuses_to_turn_batches_on_or_off(tm
     change = compare(small, large)
     assert not change.refused
     assert change.delivery == {"crm"}
+
+
+def test_an_answer_is_kept_as_far_as_it_may_name_all_events(tmp_path: Path) -> None:
+    """A webhook id has up to 69 characters; an answer that is cut off settles nothing."""
+    for events, least in ((100, 65_536), (10_000, 10_000 * len('"",') + 10_000 * 69)):
+        endpoint = load(written(tmp_path, {"batch": {"max_events": events}}), {}).endpoints["crm"]
+        transport = build_transport("crm", endpoint, EgressPolicy(()), SystemTls())
+        assert isinstance(transport, LeanTransport)
+        assert transport._limits.max_body_bytes >= least
