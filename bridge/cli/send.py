@@ -60,8 +60,10 @@ def send(path: Path, endpoint: str, sample: str, show_secrets: bool, output: Out
     took_ms = (time.monotonic() - began) * 1000
 
     def judged(answer: Response | TransportError) -> Judgement:
-        judgement = judge(answer, time.time(), trial.endpoint.chosen.judge)
-        if trial.endpoint.batch is None or isinstance(answer, TransportError) or judgement.kind != "ok":
+        configured = trial.endpoint
+        retried = frozenset(configured.retry.retry_on)
+        judgement = judge(answer, time.time(), configured.chosen.judge, retried)
+        if configured.batch is None or isinstance(answer, TransportError) or judgement.kind != "ok":
             return judgement
         return judge_alone(answer, trial.event.webhook_id, judgement)
 

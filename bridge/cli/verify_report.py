@@ -19,8 +19,12 @@ from typing import NamedTuple
 from bridge.cli.captured_request import CapturedRequest
 from bridge.core.instant import instant_text
 from bridge.core.signing import HmacForm, HmacSigner, SigningKey, StandardSigner
+from bridge.rendering.compression import CODINGS, Compression
 
 _LONGEST_TIMESTAMP = 12
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+"""The first bytes of compressed bodies (RFC 1952 2.3.1, RFC 8878 3.1.1)."""
+_UNPACKED = "the receiver's framework unpacked it; verify the bytes as they arrive"
 Matches = Callable[[SigningKey, bytes], bool]
 
 
@@ -61,6 +65,8 @@ def report(
     lines = [check.line for check in checks]
     if note := request.length_note():
         lines.append(f"body: {note}: the capture is not the body that was sent")
+    if note := _unpacked_note(request):
+        lines.append(note)
     return Report(lines, all(check.holds for check in checks))
 
 
@@ -126,6 +132,15 @@ def _signature(
 def _match(candidate: Candidate, now_s: float) -> str:
     key, text = candidate.key, f"matches key {candidate.key.name} of {candidate.origin}"
     return text if key.until_s > now_s else f"{text}, which ended at {instant_text(key.until_s)}"
+
+
+def _unpacked_note(request: CapturedRequest) -> str | None:
+    """Return that the captured body is not compressed, although its headers say so; else None."""
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    magic = _MAGIC.get(coding)
+    if magic is None or request.body.startswith(magic):
+        return None
+    return f"body: {_UNPACKED}: content-encoding is {coding}, and the captured body is not {coding}"
 
 
 def _why_not(
@@ -215,6 +230,8 @@ def _other_form(request: CapturedRequest) -> str:
 
 def _changed_bodies(body: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield what the sent body may have been, if what arrived is not the same bytes."""
+    for coding in CODINGS:
+        yield f"compressed with {coding}: {_UNPACKED}", Compression(coding, 0).of(body)[1]
     yield "with the line break at its end removed", body.removesuffix(b"\n").removesuffix(b"\r")
     yield "with a line break at its end", body + b"\n"
     yield "with its line breaks as LF", body.replace(b"\r\n", b"\n")

@@ -6,8 +6,11 @@ Instants are Unix seconds (``_s``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+_BATCH = re.compile(r"batch_[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,12 @@ class AttemptDetail:
     answer_body: str | None
     event_time: str
     copied: bool = False
+
+    @property
+    def batch_id(self) -> str | None:
+        """Return the id of the batch that the event was sent in; None if it was sent alone."""
+        id_ = next((value for name, value in self.headers if name.lower() == "webhook-id"), None)
+        return None if id_ is None or id_ == self.row.webhook_id or not _BATCH.fullmatch(id_) else id_
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Invariant: an event counts as delivered only if the answer is a 2xx that leaves 
 from __future__ import annotations
 
 import codecs
+import json
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ FAILED = "failed"
 _ID_DIGITS = 32
 _SHORT_BYTES = 4096
 """A transport truncates no answer that is this short. One that is not short is parsed in any case."""
+_SHOWN_CHARS = 100
 NAMED = Judgement(Verdict.AGAIN, "the receiver named this event as failed", "ok")
 FOLLOWS = Judgement(Verdict.AGAIN, "an earlier event of its entity failed in this batch", "ok", counts=False)
 """Of an event after a failed one of its ordering key. It uses no attempt: the other event is the cause."""
@@ -109,7 +111,20 @@ def _places(named: Any, webhook_ids: Sequence[str]) -> frozenset[int]:
         raise _UnclearError("its member failed is not a list of webhook ids or positions")
     numbers = {name for name in named if isinstance(name, int) and not isinstance(name, bool)}
     texts = {name for name in named if isinstance(name, str)}
-    is_known = numbers <= set(range(len(webhook_ids))) and texts <= set(webhook_ids)
-    if not is_known or any(isinstance(name, bool) or not isinstance(name, int | str) for name in named):
-        raise _UnclearError("its member failed names an event that is not in this batch")
+    positions, ids = range(len(webhook_ids)), set(webhook_ids)
+    for name in named:
+        if isinstance(name, bool) or not isinstance(name, int | str):
+            raise _UnclearError(f"its member failed contains {_shown(name)}; name webhook ids or positions")
+        if name not in (ids if isinstance(name, str) else positions):
+            raise _UnclearError(f"its member failed contains {_shown(name)}, {_none_of(positions)}")
     return frozenset(numbers) | {place for place, id_ in enumerate(webhook_ids) if id_ in texts}
+
+
+def _none_of(positions: range) -> str:
+    return f"which is neither a webhook_id of this batch nor a position from 0 to {positions[-1]}"
+
+
+def _shown(name: Any) -> str:
+    """Return a value of an answer as JSON. A long one is not cut: half a secret would not be found in it."""
+    text = json.dumps(name) if isinstance(name, str | bool | int | float | None) else "no text or number"
+    return text if len(text) <= _SHOWN_CHARS else f"a value of {len(text)} characters"

@@ -129,6 +129,11 @@ class Cursor(OpenEvents[Note]):
         """Return True if ``needs`` is True for every event from this offset on."""
         return offset >= self.position and offset >= self._earlier_end and not self._parts
 
+    @property
+    def is_filled(self) -> bool:
+        """Return True if what is open fills its bounds: the next ``advance`` makes the cursor full."""
+        return self._filled_to(1.0) or self.share.is_used_up
+
     def _filled_to(self, share: float) -> bool:
         """Return True if one of the bounds is filled to at least this share."""
         unsettled = self.unsettled

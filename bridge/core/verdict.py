@@ -86,7 +86,7 @@ def _retried(parked: Judgement, response: Response, now_epoch_s: float) -> Judge
         return parked
     status = response.status
     reason = f"{parked.reason} (retried: retry.retry_on contains {status})"
-    return Judgement(Verdict.AGAIN, reason, _kind(status), _retry_after_s(response, now_epoch_s))
+    return Judgement(Verdict.AGAIN, reason, _kind(status), retry_after_s(response, now_epoch_s))
 
 
 def _by_status(response: Response, now_epoch_s: float) -> Judgement:
@@ -102,7 +102,7 @@ def _by_status(response: Response, now_epoch_s: float) -> Judgement:
         return Judgement(Verdict.OFF, f"status {status}: the receiver asked to disable the endpoint", kind)
     judgement = _failure(status, _shown(response.body))
     if judgement.verdict is Verdict.AGAIN:
-        judgement = judgement._replace(kind=kind, retry_after_s=_retry_after_s(response, now_epoch_s))
+        judgement = judgement._replace(kind=kind, retry_after_s=retry_after_s(response, now_epoch_s))
     if request == b"abort-message" and judgement.verdict is not Verdict.OFF:
         reason = f"{judgement.reason} (the receiver asked to abort this message)"
         judgement = judgement._replace(verdict=Verdict.PARK, reason=reason)
@@ -129,7 +129,8 @@ def _kind(status: int) -> AnswerKind:
     return "failed" if status >= 500 else "other"
 
 
-def _retry_after_s(response: Response, now_epoch_s: float) -> float | None:
+def retry_after_s(response: Response, now_epoch_s: float) -> float | None:
+    """Return the pause that an answer requests, in seconds; None if it requests none."""
     value = response.header(b"retry-after")
     return parse_retry_after(value, now_epoch_s) if value is not None else None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from bridge.core.batches import FOLLOWS, NAMED, BatchLimits, batch_id, failed_events, smaller
-from bridge.core.verdict import Judgement, judge
+from bridge.core.verdict import Judgement, judge, retry_after_s
 from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.model import Request, Response, Verdict
 from bridge.pipeline.attempt import EndpointClient, PlanRetry
@@ -54,12 +54,13 @@ class BatchClient(EndpointClient):
         event, renderer = delivery.event, self._renderer
         if delivery.fault is not None:
             raise delivery.fault
-        if event.resend is not None and event.resend.stored is not None:
+        is_stored = event.resend is not None and event.resend.stored is not None
+        if is_stored:  # its body may be older than the setting body
             renderer = self._stored
         rendered = renderer.render(event)
         if not event.is_fresh:
             event.rendered = None
-        return rendered, self.form.item(event.webhook_id, rendered.body)
+        return rendered, self.form.item(event.webhook_id, rendered.body, any_text=is_stored)
 
     async def attempt(self, delivery: Delivery, plan_retry: PlanRetry) -> Judgement:
         """Send a batch of this event alone; see ``EndpointClient.attempt``."""
@@ -88,6 +89,7 @@ class BatchClient(EndpointClient):
             delivery.status, delivery.later = 0, None
         at, began = self._clock.time(), self._clock.monotonic()
         number = self._gate.sent(began)
+        self._gate.sent_with(began, len(batch.deliveries) - 1)
         try:
             spans = self._begin_spans(batch)
             webhook_ids = batch.webhook_ids
@@ -122,10 +124,12 @@ class BatchClient(EndpointClient):
             return BatchResult([self._failed(batch.deliveries[0], outcome, judgement)], is_split)
         accepted = judgement.verdict is Verdict.DELIVERED or judgement.kind == "ok"
         if accepted and isinstance(outcome.answer, Response):
+            pause_s = retry_after_s(outcome.answer, outcome.at + outcome.duration_s)
             named = failed_events(outcome.answer, webhook_ids)
             if not isinstance(named, Judgement):
-                return BatchResult(self._failed_alone(batch, named, judgement), is_split)
-            judgement = named
+                failed = NAMED._replace(retry_after_s=pause_s)
+                return BatchResult(self._failed_alone(batch, named, judgement, failed), is_split)
+            judgement = named._replace(retry_after_s=pause_s)
         if judgement.verdict is Verdict.PARK:
             is_split = True
             reason = f"{judgement.reason} (in a batch of {number} events, which are tried in smaller ones)"
@@ -154,12 +158,14 @@ class BatchClient(EndpointClient):
                     delivery.batching = Batching(most, delivery.ends_lane)
         return judgements
 
-    def _failed_alone(self, batch: Batch, failed: frozenset[int], accepted: Judgement) -> list[Judgement]:
+    def _failed_alone(
+        self, batch: Batch, named: frozenset[int], accepted: Judgement, failed: Judgement
+    ) -> list[Judgement]:
         """Return the judgements after a 2xx that names failed events, or none.
 
         What follows a failed event in its lane is sent again after it, also if the receiver accepted it.
         """
-        if not failed:
+        if not named:
             return [accepted] * len(batch.deliveries)
         judgements: list[Judgement] = []
         for deliveries in batch.by_lane():
@@ -167,8 +173,8 @@ class BatchClient(EndpointClient):
             for delivery in deliveries:
                 if judgement is not accepted:
                     judgement = FOLLOWS
-                elif len(judgements) in failed:
-                    judgement = NAMED
+                elif len(judgements) in named:
+                    judgement = failed
                     most = UNBOUNDED if delivery.batching is None else delivery.batching.most
                     delivery.batching = Batching(most, ends_lane=True)
                 judgements.append(judgement)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
 
 from bridge.core.backoff import SharedRetrySchedule
@@ -18,7 +18,7 @@ from bridge.core.batches import is_accepted
 from bridge.core.lanes import Lane
 from bridge.core.verdict import Judgement
 from bridge.errors import DecodeError, FilterError, RenderError
-from bridge.model import Verdict
+from bridge.model import Event, Verdict
 from bridge.pipeline.batch_attempt import BatchClient, BatchResult
 from bridge.pipeline.batch_queue import Batch, BatchQueue
 from bridge.pipeline.cursor_start import EndpointCursor
@@ -43,7 +43,7 @@ class BatchDispatcher(EndpointDispatcher):
     _client: BatchClient
 
     def _build_queue(self, parts: DeliveryParts) -> LaneQueue:
-        return BatchQueue(self._clock, parts.gate, self._client.limits)
+        return BatchQueue(self._clock, parts.gate, self._client.limits, self._client.form.frame_bytes)
 
     def _use(self, parts: DeliveryParts) -> None:
         super()._use(parts)
@@ -53,7 +53,15 @@ class BatchDispatcher(EndpointDispatcher):
     def adopt(self, parts: DeliveryParts) -> None:
         """See ``EndpointDispatcher.adopt``. An endpoint that exists keeps getting batches."""
         super().adopt(parts)
-        self._queue.use_limits(self._client.limits)
+        self._queue.use_limits(self._client.limits, self._client.form.frame_bytes)
+
+    def enqueue(
+        self, events: Iterable[Event], cursor: EndpointCursor, fault: DecodeError | FilterError | None = None
+    ) -> None:
+        """See ``EndpointDispatcher.enqueue``. Events that fill their cursor do not wait for more."""
+        super().enqueue(events, cursor, fault)
+        if cursor.is_filled:
+            self._queue.look_again()
 
     def _instead(self, lane: Lane[LaneItem], item: LaneItem) -> Coroutine[Any, Any, None] | None:
         """Deliver a batch that begins with a running lane, unless its head is to be dealt with alone."""

@@ -1,7 +1,7 @@
 """Step 6 for an endpoint with batches: wait for more events, and take those of several lanes at once.
 
 Invariant: what is taken from a lane are its first events, in order. No event waits for others for longer than
-the limit on the time, and none waits while there are enough for a full batch.
+the limit on the time, and none waits while there are enough for a full batch, or while no more can come.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Batch:
     """Events that are sent in one request, in order, and the lanes that they were taken from.
 
     ``items`` are the parts of the body. ``lanes`` has for each lane how many of the events are its own: the
-    events of a lane follow each other. ``most`` is how many events the batch may have.
+    events of a lane follow each other. ``most`` is how many events the batch may have. ``size_bytes`` is that
+    of the body, with one more byte: what follows each event.
     """
 
     most: int
@@ -63,11 +64,12 @@ Prepare = Callable[[Delivery], tuple[Rendered, bytes] | None]
 class BatchQueue(LaneQueue):
     """The lanes of one endpoint, for workers that take several events at once."""
 
-    def __init__(self, clock: Clock, gate: Gate, limits: BatchLimits) -> None:
+    def __init__(self, clock: Clock, gate: Gate, limits: BatchLimits, frame_bytes: int) -> None:
+        """``frame_bytes``: what a body has besides its events and one byte between them."""
         super().__init__(clock, gate)
-        self._limits = limits
-        self._until: float | None = None
-        """Until when the events that are ready wait for more; None if none waits."""
+        self._limits, self._frame_bytes = limits, frame_bytes
+        self._since: float | None = None
+        """Since when the events that are ready wait for more; None if none waits."""
         self._lacking_events = self._lacking_bytes = 0
         self._is_looked_for = False
         """True from when a worker has to look until one does: all that is pushed meanwhile needs no other."""
@@ -77,15 +79,20 @@ class BatchQueue(LaneQueue):
         """Return False: a large batch needs many events."""
         return False
 
-    def use_limits(self, limits: BatchLimits) -> None:
-        """Take batches with these limits from now on."""
-        self._limits = limits
+    def use_limits(self, limits: BatchLimits, frame_bytes: int) -> None:
+        """Take batches with these limits from now on; what waits for more has waited since before."""
+        self._limits, self._frame_bytes = limits, frame_bytes
         self.wake()
+
+    def look_again(self) -> None:
+        """Look whether the events that wait for more are to be sent: it may be that no more can come."""
+        if self._since is not None:
+            self.wake()
 
     def push(self, key: Hashable | None, item: LaneItem) -> bool:
         """Append an item. Return True if a worker has to look: the first item waits, or there are enough."""
         look = super().push(key, item)
-        if self._until is not None:
+        if self._since is not None:
             self._lacking_events -= 1
             self._lacking_bytes -= item.size_bytes
             look = self._lacking_events <= 0 or self._lacking_bytes <= 0
@@ -111,18 +118,21 @@ class BatchQueue(LaneQueue):
         """Return the lane to begin with, running, if there are enough events or they waited long enough."""
         self._is_looked_for = False
         if not self._ready:
-            self._until = None
+            self._since = None
         elif self._on:
             now = self._clock.monotonic()
             wait_s = max(self._gate.admit(now), self._gather_s(now))
             if wait_s <= 0:
-                self._until = None
+                self._since = None
                 return self.pop()
             self._wake_in(wait_s)
         return None
 
     def _gather_s(self, now: float) -> float:
-        """Return for how long the events that are ready wait for more; 0 if they are to be sent."""
+        """Return for how long the events that are ready wait for more; 0 if they are to be sent.
+
+        A full cursor gets no more events before some of these are settled.
+        """
         head = self._ready[0].items[0]
         if not isinstance(head, Delivery) or head.batching is not None:
             return 0.0
@@ -130,21 +140,23 @@ class BatchQueue(LaneQueue):
         if len(self._ready) >= events:  # as is usual at a backlog; each lane has an event
             return 0.0
         for lane in self._ready:
+            if lane.items[0].cursor.full:
+                return 0.0
             events -= len(lane.items)
             size_bytes -= sum(item.size_bytes for item in lane.items) if events > 0 else 0
             if events <= 0 or size_bytes <= 0:
                 return 0.0
         self._lacking_events, self._lacking_bytes = events, size_bytes
-        if self._until is None:
-            self._until = now + self._limits.max_wait_s
-        return self._until - now
+        if self._since is None:
+            self._since = now
+        return self._since + self._limits.max_wait_s - now
 
     def collect(self, lane: Lane[LaneItem], prepare: Prepare) -> Batch | None:
         """Take the events of a batch, beginning with a running lane. Wake a worker for what is left.
 
         Return None if the head of that lane cannot be in a batch; nothing is taken then.
         """
-        batch = Batch(self._limits.max_events)
+        batch = Batch(self._limits.max_events, size_bytes=self._frame_bytes)
         self._take(lane, batch, prepare)
         if not batch.items:
             self._wake_for_rest()

@@ -132,6 +132,16 @@ def _is_prose(path: Path) -> bool:
     return path[2:3] in (("body",), ("when",)) or path[-1] == "description"
 
 
+def check_empty_batch(tree: Tree, written: Tree) -> Iterator[Problem]:
+    """Warn of ``batch:`` with nothing below it, as after its settings were commented out: it is off."""
+    for name in tree.names(("endpoints",)):
+        endpoint = tree.get(("endpoints", name))
+        if isinstance(endpoint, dict) and "batch" in endpoint and endpoint["batch"] is None:
+            cause = "is empty, so each event is a request of its own"
+            remedy = "write batch: {} for its default settings, or remove it"
+            yield tree.problem(("endpoints", name, "batch"), cause, remedy, key=True)
+
+
 WARNINGS: tuple[Callable[[Tree, Tree], Iterator[Problem]], ...] = (
     check_local_https,
     check_refused_addresses,
@@ -139,5 +149,6 @@ WARNINGS: tuple[Callable[[Tree, Tree], Iterator[Problem]], ...] = (
     check_unreplaced,
     check_unused_secrets,
     check_short_secrets,
+    check_empty_batch,
 )
 """Each gets the values as the bridge reads them, and the file as it is written."""

@@ -33,7 +33,7 @@ from bridge.rendering.sandbox.reads import paths_read
 _PARSER = Environment(autoescape=True)
 """Reads the syntax of templates, and renders none."""
 _MAX_KNOWN_TYPES = 4096
-_OUT_OF_RANGE = "infinity"
+OUT_OF_RANGE = "infinity"
 """In orjson's message for a number beyond a double; it refuses the whole document."""
 
 
@@ -155,7 +155,7 @@ def _checked_json(text: str) -> bytes:
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError as exc:
-        if _OUT_OF_RANGE in exc.msg and _is_json(body):
+        if OUT_OF_RANGE in exc.msg and is_json(body):
             return body
         place = f"line {exc.lineno}, column {exc.colno} of the body"
         raise RenderError(f"the body's template rendered invalid JSON: {place}: {exc.msg}") from exc
@@ -178,7 +178,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> None:
         )
 
 
-def _is_json(body: bytes) -> bool:
+def is_json(body: bytes) -> bool:
     """Return True if the standard library reads the body, in which a number may be beyond a double."""
     try:
         json.loads(body, parse_float=str, parse_int=str, parse_constant=_refuse)

@@ -21,8 +21,16 @@ _NAME_BYTES = 128
 
 
 def build_batch_form(batch: BatchSettings, endpoint: EndpointSettings) -> BatchForm:
-    """Build what joins the events of a request."""
-    return BatchForm(batch.form, cloudevents=endpoint.body == "cloudevents")
+    """Build what joins the events of a request. With ``raw``, data that is text is sent unchanged."""
+    body = endpoint.body
+    return BatchForm(batch.form, cloudevents=body == "cloudevents", any_text=body == "raw")
+
+
+def with_most_events(endpoint: EndpointSettings, most: int | None) -> EndpointSettings:
+    """Return an endpoint whose requests have at most so many events; None: as many as it is set to."""
+    if endpoint.batch is None or most is None or endpoint.batch.max_events <= most:
+        return endpoint
+    return endpoint.model_copy(update={"batch": endpoint.batch.model_copy(update={"max_events": most})})
 
 
 def build_compression(endpoint: EndpointSettings) -> Compression | None:

@@ -25,7 +25,7 @@ from bridge.pipeline.fresh_events import FreshEvents
 from bridge.pipeline.intake import Feed, Intake
 from bridge.pipeline.ports import FirstOffsets, RecordDecoder
 from bridge.pipeline.replay.carrier import Bridge, ReplayOffsets
-from bridge.pipeline.replay.gate import ReplayGate, windows_of
+from bridge.pipeline.replay.gate import ReplayGate, most_events, windows_of
 from bridge.pipeline.replay.marks import MarkedDeadLetters, MarkedHistory, renamed
 from bridge.pipeline.replay.run import ReplayRun
 from bridge.pipeline.undecodable import UndecodableRecords
@@ -33,6 +33,7 @@ from bridge.settings import EndpointSettings, Settings
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.audit import replay_record
+from bridge.wiring.batches import with_most_events
 from bridge.wiring.delivery import build_dispatcher
 from bridge.wiring.edges import PathEdges
 from bridge.wiring.endpoints import build_subscription
@@ -170,7 +171,9 @@ class ReplayBuilder:
     ) -> EndpointDispatcher:
         name, settings = job.endpoint or "", self._settings()
         endpoint, edges, live = settings.endpoints[name], self._edges, self._path.dispatchers[name]
-        windows = windows_of(job.rate_per_s, len(mine) / len(stretches_of(job)))
+        share = len(mine) / len(stretches_of(job))
+        windows = windows_of(job.rate_per_s, share)
+        endpoint = with_most_events(endpoint, most_events(job.rate_per_s, share))
         park_limit = None if endpoint.park_limit == "off" else NotedLimit(endpoint)
 
         def stop(endpoint: str, reason: str) -> None:

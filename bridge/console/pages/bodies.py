@@ -16,8 +16,8 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 _MOST_CHARS = 512 * 1024
 _MOST_DEPTH = 60
 _STEP = "  "
-_OWN = ("content-length", "connection", "host")
-"""Headers that curl sets by itself."""
+_OWN = ("content-length", "connection", "host", "content-encoding")
+"""Headers that curl sets by itself, and the one that would be wrong for a body that can be read."""
 
 
 def pretty(text: str | None) -> str | None:
@@ -49,7 +49,10 @@ def _indented(text: str) -> Iterator[str]:
 
 
 def curl(detail: AttemptDetail) -> str:
-    """Return a command that sends the request again. Masked secrets are ``***`` in it."""
+    """Return a command that sends the request again. Masked secrets are ``***`` in it.
+
+    Its body is the one that the history has, which is not compressed.
+    """
     lines = [f"curl --request {shlex.quote(detail.method)} {shlex.quote(detail.url)}"]
     lines += [
         f"--header {shlex.quote(f'{name}: {value}')}"

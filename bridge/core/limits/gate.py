@@ -79,6 +79,12 @@ class Gate:
             self._count_sent(now)
         return self._number
 
+    def sent_with(self, now: float, events: int) -> None:
+        """Count the events of the latest request besides its first. The limits count requests, so do nothing.
+
+        The rate that an operator gives to a replay is one of events.
+        """
+
     def _count_sent(self, now: float) -> None:
         """Count the latest request in the limits."""
         if self._windows.limited:

@@ -66,6 +66,12 @@ class RateWindows:
             self._spent += 1
         return self._spent
 
+    def spend_several(self, at: float, number: int) -> None:
+        """Count so many requests as sent at once, each as at the earliest instant that allows it."""
+        for _ in range(number):
+            at += max(0.0, self.wait_s(at))
+            self.spend(at)
+
     def correct(self, position: int, at: float) -> None:
         """Count the request at a position as sent at an earlier instant than ``spend`` was called with."""
         size = len(self._ring)

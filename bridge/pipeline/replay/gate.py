@@ -1,5 +1,7 @@
 """The gate of a replay: its own rate, and all limits of the endpoint, which it shares with live deliveries.
 
+Its own rate counts events, and those of the endpoint count requests, which may have several events.
+
 Invariant: a request of a replay is admitted only if the endpoint is on, its limits allow it, and no live
 event waits for the same slot.
 """
@@ -74,6 +76,11 @@ class ReplayGate(Gate):
         self._sent += 1
         return self._live.gate.sent(now)
 
+    def sent_with(self, now: float, events: int) -> None:
+        """Count the events of the latest request besides its first."""
+        if self._own_windows.limited:
+            self._own_windows.spend_several(now, events)
+
     def answered(
         self, now: float, kind: AnswerKind, retry_after_s: float | None = None, *, number: int
     ) -> None:
@@ -121,6 +128,11 @@ class ReplayGate(Gate):
     def reason(self) -> str:
         """Why the limits of the endpoint were last lowered."""
         return self._live.gate.reason
+
+
+def most_events(rate_per_s: float | None, share: float) -> int | None:
+    """Return how many events one request may have, so that it stays within a replay's rate; None: any."""
+    return None if rate_per_s is None else max(1, int(rate_per_s * share))
 
 
 def windows_of(rate_per_s: float | None, share: float) -> RateWindows:

@@ -81,9 +81,19 @@ def check_content_encoding(tree: Tree) -> Iterator[Problem]:
                 yield tree.problem(path, "is set by compress", "keep one of the two", key=True)
 
 
+def check_compressed_size(tree: Tree) -> Iterator[Problem]:
+    """Check that the size from which bodies are compressed is not all that is set: nothing is compressed."""
+    for name in tree.names(("endpoints",)):
+        path: Path = ("endpoints", name, "compress_above_bytes")
+        compress = ("endpoints", name, "compress")
+        if tree.has(path) and not tree.has(compress) and not tree.is_broken(compress):
+            yield tree.problem(path, "has no effect without compress", "add compress: gzip or zstd", key=True)
+
+
 RULES: tuple[Callable[[Tree], Iterator[Problem]], ...] = (
     check_receivers,
     check_bodies,
     check_templates,
     check_content_encoding,
+    check_compressed_size,
 )

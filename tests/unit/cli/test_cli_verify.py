@@ -16,6 +16,7 @@ from bridge.core.instant import instant_text
 from bridge.core.signing import FORMS, HmacForm, HmacSigner, SigningKey, StandardSigner
 from bridge.core.signing.jwks import public_text
 from bridge.core.signing.key_text import received_key, standard_key
+from bridge.rendering.compression import CODINGS, Compression
 from bridge.verifier import VerificationError
 from bridge.verifier import verify as verify_in_receiver
 
@@ -41,9 +42,9 @@ endpoints:
 """
 
 
-def standard(*keys: str) -> dict[str, str]:
+def standard(*keys: str, body: bytes = BODY) -> dict[str, str]:
     signer = StandardSigner([standard_key(key) for key in keys])
-    return {name.decode(): value.decode() for name, value in signer.headers("evt_1", AT, BODY)}
+    return {name.decode(): value.decode() for name, value in signer.headers("evt_1", AT, body)}
 
 
 def in_form(form: HmacForm) -> dict[str, str]:
@@ -175,6 +176,21 @@ def test_the_part_that_fails_is_named(verify, change):
     shown = verify(capture(headers, body), "-e", "crm", *NOW, exits=1)
     assert line in shown
     assert "NOT verified" in shown
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_body_that_was_unpacked_before_the_verification_is_named(verify, coding):
+    """Many frameworks do this, and leave the header or remove it. Another version may compress otherwise."""
+    body = b'{"a":"' + b"x" * 500 + b'"}'
+    encoding, packed = Compression(coding, 0).of(body)
+    headers = standard(SECRET, body=packed)
+    unpacked = "the receiver's framework unpacked it; verify the bytes as they arrive"
+    shown = verify(capture(headers, body), "-e", "crm", *NOW, exits=1)
+    assert f"compressed with {coding}: {unpacked}" in shown
+    headers |= {name.decode(): value.decode() for name, value in encoding}
+    shown = verify(capture(headers, body + b" "), "-e", "crm", *NOW, exits=1)
+    assert f"body: {unpacked}: content-encoding is {coding}, and the captured body is not {coding}" in shown
+    assert unpacked not in verify(capture(headers, packed), "-e", "crm", *NOW, exits=0)
 
 
 @pytest.mark.parametrize(

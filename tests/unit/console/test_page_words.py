@@ -121,6 +121,13 @@ async def test_the_command_of_curl_sends_the_same_request_whatever_the_data():
     assert command[-1] == body
 
 
+async def test_the_command_of_curl_does_not_call_a_readable_body_compressed():
+    headers = [("content-type", "application/json"), ("Content-Encoding", "gzip")]
+    shown = curl(replace(await detail(), headers=headers, body='{"a": 1}'))
+    assert "content-type: application/json" in shown
+    assert "gzip" not in shown
+
+
 async def test_a_body_that_begins_with_an_at_sign_is_no_file_of_curl():
     assert "--data-raw" in curl(replace(await detail(), body="@/etc/passwd"))
 

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
 
 import pytest
 
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Response
 from tests.support.batch_receiver import BatchReceiver, SentBatch, naming, read_events
+from tests.support.batch_worlds import ROOMY, deliver, fill, world_of
 from tests.support.path import Plan, Process, World
 from tests.support.simulated import simulated, until
-
-ROOMY = 1 << 20
-PLAN = Plan(batch=(10, ROOMY, 0.5, "array"), concurrency=2)
-
-
-def world_of(plan: Plan = PLAN) -> tuple[World, BatchReceiver]:
-    """Return a world whose only endpoint gets batches, and its receiver."""
-    world = World({"crm": plan})
-    receiver = BatchReceiver()
-    world.receivers["crm"] = receiver  # type: ignore[assignment]  # both are transports
-    return world, receiver
 
 
 def answers(*given: Response | int | TransportError) -> BatchReceiver:
@@ -36,27 +25,9 @@ def answers(*given: Response | int | TransportError) -> BatchReceiver:
     return BatchReceiver(answer)
 
 
-def fill(world: World, names: Iterable[str], *, entities: int = 1000) -> int:
-    """Write events whose entity is their place modulo ``entities``. Return how many."""
-    count = 0
-    for count, name in enumerate(names, 1):
-        world.log.add(name, entity=f"e{(count - 1) % entities}")
-    return count
-
-
 def parked(world: World) -> list[str]:
     """Return the ids of the parked events."""
     return [json.loads(record.value or b"")["id"] for record, _ in world.parking.parked]
-
-
-async def deliver(world: World, count: int, receiver: BatchReceiver | None = None) -> Process:
-    """Run until so many offsets are committed."""
-    if receiver is not None:
-        world.receivers["crm"] = receiver  # type: ignore[assignment]  # both are transports
-    process = Process(world).start()
-    await until(lambda: world.offsets.at("crm") == count)
-    await process.stop()
-    return process
 
 
 @simulated
@@ -365,3 +336,27 @@ async def test_a_dead_letter_of_one_event_does_not_hold_up_the_other_lanes() -> 
     receiver = answers(naming(0))
     await deliver(world, fill(world, "abab", entities=2), receiver)
     assert parked(world) == ["a"]
+
+
+@simulated
+@pytest.mark.parametrize("named", [b'{"failed": [1]}', b'{"failed": [9]}'])
+async def test_a_retry_after_with_failed_events_delays_only_these(named: bytes) -> None:
+    """Named ones, or all if the answer is unclear. A fresh event is sent meanwhile."""
+    world, receiver = world_of()
+
+    async def answer(_: SentBatch) -> Response | int:
+        return 200 if len(receiver.sent) > 1 else Response(200, ((b"retry-after", b"30"),), named)
+
+    receiver.answer = answer
+    receiver._accept = lambda batch, response: None  # type: ignore[method-assign]  # it cannot read them
+    fill(world, "abc")
+    process = Process(world).start()
+    await until(lambda: receiver.sent)
+    began = asyncio.get_running_loop().time()
+    world.log.add("d", entity="another")
+    await until(lambda: len(receiver.sent) == 2)
+    assert receiver.batches[1] == ["d"]
+    await until(lambda: len(receiver.sent) == 3)
+    assert 30 <= asyncio.get_running_loop().time() - began < 31
+    assert receiver.batches[2] == (["b"] if b"1" in named else ["a", "b", "c"])
+    await process.stop()

@@ -40,6 +40,25 @@ async def test_a_request_that_is_sent_as_it_was_is_a_batch_of_its_own_with_its_m
 
 
 @simulated
+async def test_a_request_that_is_sent_as_it_was_is_parked_if_its_body_is_not_one_event() -> None:
+    """It may be older than ``batch``, and then its body was text of any kind."""
+    world = World({"crm": Plan(batch=(10, 1 << 20, 0.5, "array"))}, Log(P0, AGAIN))
+    receiver = BatchReceiver()
+    world.receivers["crm"] = receiver  # type: ignore[assignment]  # both are transports
+    lane = LaneKey(P0.topic, P0.number, b"e1", "")
+    stored = StoredRequest(
+        "POST", "https://old:443/***", HEADERS, "old", "Created", "2026-06-29T08:15:30Z", "e1", None, lane
+    )
+    origin = Record(P0, 3, 99, b"e1", BODY.strip() + b"," + BODY.strip())
+    world.log.ask(origin, packed(Resend(origin, "crm", "x1", webhook_id="evt_old", stored=stored)))
+    process = Process(world, P0, AGAIN).start()
+    await until(lambda: world.offsets.at("crm", AGAIN) == 1)
+    assert not receiver.sent
+    assert len(world.parking.parked) == 1
+    await process.stop()
+
+
+@simulated
 async def test_other_limits_are_taken_over_while_events_wait() -> None:
     small, large = (Plan(batch=(most, 1 << 20, 30.0, "array")) for most in (2, 50))
     world = World({"crm": large})

@@ -116,3 +116,17 @@ def test_a_template_filter_on_a_wrong_value_is_found_even_if_the_fields_are_not_
 def test_endpoints_without_templates_do_not_read_the_schemas(tmp_path: Path) -> None:
     text = "sources: {bank: {format: fineract, topics: [e], schemas: .}}\nendpoints: {crm: {url: https://crm.example.com/}}\n"
     assert problems(tmp_path, text) == []
+
+
+def test_a_template_that_cannot_be_one_event_of_a_batch_is_found(tmp_path: Path) -> None:
+    text = """\
+sources: {shop: {format: json, topics: [o], id: id, type: type}}
+endpoints:
+  crm:
+    url: https://crm.example.com/
+    batch: {}
+    body: {template: '[{{ type | json }}]'}
+"""
+    (problem,) = problems(tmp_path, text)
+    assert "crm.body.template: with a sample of order.placed: the body is not a JSON object" in problem
+    assert problems(tmp_path, text.replace("    batch: {}\n", "")) == []

@@ -175,3 +175,12 @@ endpoints:
     result = check(tmp_path, text)
     assert "NOT_SET" in result.stdout
     assert "did you mean data.principal?" in result.stdout
+
+
+@pytest.mark.parametrize(("batch", "is_reported"), [("", True), ("null", True), ("{}", False)])
+def test_a_batch_with_nothing_below_it_is_reported_because_it_is_off(
+    tmp_path: Path, batch: str, is_reported: bool
+) -> None:
+    found = warnings(tmp_path, f'{{url: "https://crm.example.com/", batch: {batch}}}')
+    text = "endpoints.crm.batch: is empty, so each event is a request of its own; write batch: {}"
+    assert [text in line for line in found] == [True] * is_reported

@@ -69,6 +69,28 @@ def test_an_event_cannot_pass_for_another_one() -> None:
     assert json.loads(form.item("evt_0", b'{"a":1,"webhook_id":"evt_0"}')) == {"a": 1, "webhook_id": "evt_0"}
 
 
+@pytest.mark.parametrize(
+    "body", [b'{"a":1},{"b":2}', b'{"a":1}\n{"b":2}', b'{"a":1}]},{"b":2}', b'{"a":}', b'{"a":NaN}']
+)
+def test_text_of_a_producer_cannot_end_its_object_and_add_an_event(body: bytes) -> None:
+    """The positions of the events that follow would be others, and an answer names them."""
+    with pytest.raises(RenderError, match="not JSON that can be one event of a batch"):
+        BatchForm("array", any_text=True).item("evt_0", body)
+    with pytest.raises(RenderError, match="not JSON that can be one event of a batch"):
+        BatchForm("array").item("evt_0", body, any_text=True)
+
+
+def test_an_escaped_name_in_text_of_a_producer_cannot_replace_the_id() -> None:
+    form = BatchForm("array", any_text=True)
+    with pytest.raises(RenderError, match="a member webhook_id with another value"):
+        form.item("evt_0", b'{"a":1,"webhook\\u005fid":"evt_1"}')
+
+
+def test_a_number_beyond_a_double_stays_as_it_is() -> None:
+    body = b'{"a":1e999,"b":{"webhook_id":2}}'
+    assert BatchForm("array", any_text=True).item("evt_0", body) == b'{"webhook_id":"evt_0",' + body[1:]
+
+
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_a_body_is_compressed_only_above_the_size(coding: str) -> None:
     compression = Compression(coding, 100)  # type: ignore[arg-type]  # one of the two

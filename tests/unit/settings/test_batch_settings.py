@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, RenderError
+from bridge.http.egress_policy import EgressPolicy
+from bridge.http.lean import LeanTransport
+from bridge.http.tls import SystemTls
 from bridge.settings import load
 from bridge.settings.changes import compare
+from bridge.wiring.batches import build_batch_form
+from bridge.wiring.endpoints import build_transport
 
 
 def written(tmp_path: Path, endpoint: dict[str, Any]) -> Path:
@@ -48,6 +54,7 @@ def written(tmp_path: Path, endpoint: dict[str, Any]) -> Path:
         ({"batch": {"max_event": 3}}, 'did you mean "max_events"?'),
         ({"batch": {"max_events": 0}}, "endpoints.crm.batch.max_events"),
         ({"compress": "br"}, "endpoints.crm.compress"),
+        ({"compress_above_bytes": 9}, "has no effect without compress; add compress: gzip or zstd"),
     ],
 )
 def test_what_cannot_work_is_refused(tmp_path: Path, endpoint: dict[str, Any], problem: str) -> None:
@@ -71,6 +78,16 @@ def test_what_can_work_is_accepted(tmp_path: Path, endpoint: dict[str, Any]) -> 
     assert load(written(tmp_path, endpoint), {}).endpoints["crm"].batch is not None
 
 
+def test_only_raw_bodies_are_parsed_because_they_may_be_text_of_a_producer(tmp_path: Path) -> None:
+    text = b'{"a":1},{"b":2}'
+    for body, is_parsed in (("raw", True), ("standard", False)):
+        endpoint = load(written(tmp_path, {"batch": {}, "body": body}), {}).endpoints["crm"]
+        assert endpoint.batch is not None
+        form = build_batch_form(endpoint.batch, endpoint)
+        with pytest.raises(RenderError) if is_parsed else nullcontext():
+            form.item("evt_0", text)
+
+
 def test_a_reload_takes_over_the_limits_and_refuses_to_turn_batches_on_or_off(tmp_path: Path) -> None:
     """The queue of an endpoint that has waiting events is one for batches, or one for single events."""
     without = load(written(tmp_path, {}), {})
@@ -81,3 +98,12 @@ def test_a_reload_takes_over_the_limits_and_refuses_to_turn_batches_on_or_off(tm
     change = compare(small, large)
     assert not change.refused
     assert change.delivery == {"crm"}
+
+
+def test_an_answer_is_kept_as_far_as_it_may_name_all_events(tmp_path: Path) -> None:
+    """A webhook id has up to 69 characters; an answer that is cut off settles nothing."""
+    for events, least in ((100, 65_536), (10_000, 10_000 * len('"",') + 10_000 * 69)):
+        endpoint = load(written(tmp_path, {"batch": {"max_events": events}}), {}).endpoints["crm"]
+        transport = build_transport("crm", endpoint, EgressPolicy(()), SystemTls())
+        assert isinstance(transport, LeanTransport)
+        assert transport._limits.max_body_bytes >= least
