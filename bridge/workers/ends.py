@@ -12,14 +12,21 @@ from bridge.core.backoff import RetrySchedule
 _STEADY_S = 60.0
 """A worker that ran for so long starts again as if it were the first time."""
 _BASE_S, _CAP_S = 1.0, 30.0
+LOOK_AGAIN_S = 1.0
+"""Before the next try after an end that passes."""
 
 
 class End(NamedTuple):
-    """Why a worker ended. ``fatal``: it would end again, so the whole run ends."""
+    """Why a worker ended, or was not started.
+
+    ``fatal``: it would end again, so the whole run ends, unless this worker has been ready: then the mistake
+    came later, and the other workers go on without it. ``passes``: nothing failed, so the next try is soon.
+    """
 
     cause: str
     remedy: str
     fatal: bool = False
+    passes: bool = False
 
 
 _ENDS: Final[Mapping[int, End]] = {
