@@ -50,11 +50,25 @@ _ENDS: Final[Mapping[int, End]] = {
 }
 
 
-def explain_end(code: int) -> End:
-    """Return why a process ended that no one had asked to stop. ``code`` is negative for a signal."""
+_LATE: Final = "report it with its task.seen lines, or send SIGUSR1 to it during the next stop to get them"
+_ENDS_OF_STOP: Final[Mapping[int, End]] = {
+    ExitCode.ABANDONED: End("it did not end in time during the stop, and gave up its tasks", _LATE),
+    -signal.SIGKILL: End(
+        "it was killed during the stop, by the supervisor if it had not ended in time", _LATE
+    ),
+}
+
+
+def explain_end(code: int, *, stopping: bool = False) -> End:
+    """Return why a process ended. ``code`` is negative for a signal.
+
+    ``stopping``: the supervisor had asked it to stop.
+    """
     remedy = "read the lines of this worker above; report it if it repeats"
-    return _ENDS.get(code) or End(
-        f"{_signal_name(-code)} ended it" if code < 0 else f"it ended with exit code {code}", remedy
+    return (
+        (_ENDS_OF_STOP.get(code) if stopping else None)
+        or _ENDS.get(code)
+        or End(f"{_signal_name(-code)} ended it" if code < 0 else f"it ended with exit code {code}", remedy)
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from bridge.app.exit_codes import ExitCode
 from bridge.app.worker_status import Question, WorkerStatus
 from bridge.telemetry import events
 from bridge.telemetry.families import Family, read_document
@@ -89,7 +90,10 @@ class Worker:
             began = loop.time()
             code, end = await self._run_once()
             if self._stopping.is_set():
-                return 0 if code == _NOT_STARTED else code
+                if code in (ExitCode.SUCCESS, _NOT_STARTED):
+                    return ExitCode.SUCCESS
+                self._report(end, None)
+                return code
             if end.fatal and not self._has_been_ready:
                 self._report(end, None)
                 return code
@@ -121,7 +125,7 @@ class Worker:
         code = await process.wait_for_end()
         self._process = self._status = None
         self._ended, self._last = totals(self._ended, self._last), []
-        return code, explain_end(code)
+        return code, explain_end(code, stopping=self._stopping.is_set())
 
     def _report(self, end: End, restart_in_s: float | None) -> None:
         _log.error(

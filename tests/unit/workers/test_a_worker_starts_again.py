@@ -175,6 +175,29 @@ async def test_the_exit_code_of_a_stopped_worker_is_that_of_its_process() -> Non
     assert await running == 3
 
 
+@pytest.mark.parametrize(
+    ("code", "cause"), [(3, "gave up its tasks"), (-9, "by the supervisor if"), (1, "an error")]
+)
+def test_the_log_has_the_cause_of_each_end_of_a_stop_that_fails(code: int, cause: str) -> None:
+    """The exit codes in ``workers.ended`` do not say which worker was late, and why."""
+
+    @simulated
+    async def run() -> None:
+        stage = Stage()
+        running = asyncio.create_task(stage.worker.run())
+        await until(lambda: bool(stage.processes))
+        stage.processes[0].stops = False
+        stage.worker.stop()
+        with capture_logs() as lines:
+            stage.processes[0].end(code)
+            assert await running == code
+        (line,) = [line for line in lines if line["event"] == events.WORKER_ENDED]
+        assert (line["worker"], line["restart_in_s"]) == (2, None)
+        assert cause in line["cause"]
+
+    run()
+
+
 @simulated
 async def test_status_and_metrics_are_those_of_the_process_that_runs() -> None:
     stage = Stage(-9, after_s=10, failures=4)
