@@ -44,7 +44,7 @@ from bridge.settings import Settings
 from bridge.storage.dedupe_index import KeyIndex
 from bridge.storage.old_history import report_old_history
 from bridge.storage.state_dir import Owner, StateDir, claim_state
-from bridge.storage.worker_folders import discard_unused
+from bridge.storage.worker_folders import discard_marked, discard_unused
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import SpanSink
@@ -171,6 +171,7 @@ class App:
         stack.callback(state.release)
         if self._link is None:
             discard_unused(self._settings.state_dir, workers=0)
+        discard_marked(self._settings.state_dir)
         index = build_index(self._settings)
         stack.callback(index.close)
         report_old_history(self._settings.state_dir)

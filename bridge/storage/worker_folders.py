@@ -21,6 +21,8 @@ from bridge.telemetry import events
 _log = structlog.get_logger()
 _INDEX = "dedupe.sqlite"
 _PREFIX = "worker-"
+_MARK = "unused"
+"""The file that marks a folder which a run did not use, and could not empty."""
 
 
 def worker_folder(state_dir: Path, number: int) -> Path:
@@ -38,7 +40,7 @@ def discard_unused(state_dir: Path, workers: int) -> None:
     """Delete the journals and dedupe indexes that this run does not use. Call it with ``state_dir`` locked.
 
     ``workers``: their number; 0 for a single process, which uses ``state_dir`` itself. A folder in which an
-    earlier worker still works stays as it is until a later start.
+    earlier worker still works gets a mark: ``discard_marked`` deletes its files when a process opens it.
     """
     used = {worker_folder(state_dir, number) for number in range(1, workers + 1)}
     for folder in sorted(state_dir.glob(f"{_PREFIX}*")):
@@ -46,8 +48,17 @@ def discard_unused(state_dir: Path, workers: int) -> None:
             with _locked(folder) as is_free:
                 if is_free:
                     _discard(folder)
+                else:
+                    with suppress(OSError):
+                        (folder / _MARK).touch()
     if workers and _has_files(state_dir):
         _discard(state_dir)
+
+
+def discard_marked(folder: Path) -> None:
+    """Delete what a folder keeps of an earlier run, if runs without it came since. Call it with it locked."""
+    if (folder / _MARK).exists():
+        _discard(folder)
 
 
 def _has_files(folder: Path) -> bool:
@@ -58,6 +69,8 @@ def _discard(folder: Path) -> None:
     delete_segments(folder)
     with suppress(OSError):
         delete(folder / _INDEX)
+    with suppress(OSError):
+        (folder / _MARK).unlink(missing_ok=True)
     _log.info(
         events.STATE_FORGOTTEN,
         folder=str(folder),

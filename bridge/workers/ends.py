@@ -12,14 +12,21 @@ from bridge.core.backoff import RetrySchedule
 _STEADY_S = 60.0
 """A worker that ran for so long starts again as if it were the first time."""
 _BASE_S, _CAP_S = 1.0, 30.0
+LOOK_AGAIN_S = 1.0
+"""Before the next try after an end that passes."""
 
 
 class End(NamedTuple):
-    """Why a worker ended. ``fatal``: it would end again, so the whole run ends."""
+    """Why a worker ended, or was not started.
+
+    ``fatal``: it would end again, so the whole run ends, unless this worker has been ready: then the mistake
+    came later, and the other workers go on without it. ``passes``: nothing failed, so the next try is soon.
+    """
 
     cause: str
     remedy: str
     fatal: bool = False
+    passes: bool = False
 
 
 _ENDS: Final[Mapping[int, End]] = {
@@ -43,11 +50,25 @@ _ENDS: Final[Mapping[int, End]] = {
 }
 
 
-def explain_end(code: int) -> End:
-    """Return why a process ended that no one had asked to stop. ``code`` is negative for a signal."""
+_LATE: Final = "report it with its task.seen lines, or send SIGUSR1 to it during the next stop to get them"
+_ENDS_OF_STOP: Final[Mapping[int, End]] = {
+    ExitCode.ABANDONED: End("it did not end in time during the stop, and gave up its tasks", _LATE),
+    -signal.SIGKILL: End(
+        "it was killed during the stop, by the supervisor if it had not ended in time", _LATE
+    ),
+}
+
+
+def explain_end(code: int, *, stopping: bool = False) -> End:
+    """Return why a process ended. ``code`` is negative for a signal.
+
+    ``stopping``: the supervisor had asked it to stop.
+    """
     remedy = "read the lines of this worker above; report it if it repeats"
-    return _ENDS.get(code) or End(
-        f"{_signal_name(-code)} ended it" if code < 0 else f"it ended with exit code {code}", remedy
+    return (
+        (_ENDS_OF_STOP.get(code) if stopping else None)
+        or _ENDS.get(code)
+        or End(f"{_signal_name(-code)} ended it" if code < 0 else f"it ended with exit code {code}", remedy)
     )
 
 

@@ -112,28 +112,39 @@ async def start_process(plan: Plan, number: int) -> WorkerProcess:
     if is_in_use(folder := worker_folder(plan.state_dir, number)):
         raise FolderInUse(f"a worker of an earlier supervisor has not ended, and still works in {folder}")
     questions = QuestionSocket()
-    copiers = [LineCopier(sys.stdout.buffer), LineCopier(sys.stderr.buffer)]
-    out, errors = (copier.descriptor for copier in copiers)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    copiers: list[LineCopier] = []
     try:
-        process = await asyncio.create_subprocess_exec(
-            *plan.command,
-            str(WorkerPlace(number, questions.other.fileno())),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=out,
-            stderr=errors,
-            env=plan.environment(number),
-            pass_fds=[questions.other.fileno()],
-        )
+        for stream in (sys.stdout, sys.stderr):
+            copiers.append(LineCopier(stream.buffer))
+        process = await _spawn(plan, WorkerPlace(number, questions.other.fileno()), copiers)
     except OSError:
         for copier in copiers:
             copier.discard()
         await questions.close()
         raise
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         questions.other.close()
     for copier in copiers:
         copier.start()
     await questions.open()
     return WorkerProcess(process, questions, copiers)
+
+
+async def _spawn(plan: Plan, place: WorkerPlace, copiers: Sequence[LineCopier]) -> asyncio.subprocess.Process:
+    """Start the process with the signals blocked that it handles later. Raises ``OSError``."""
+    out, errors = (copier.descriptor for copier in copiers)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        return await asyncio.create_subprocess_exec(
+            *plan.command,
+            str(place),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=out,
+            stderr=errors,
+            env=plan.environment(place.number),
+            pass_fds=[place.descriptor],
+        )
+    finally:
+        # not what was blocked before: another start that is under way had blocked it. asyncio starts the
+        # process before it waits for anything, so this unblocks nothing too early for that one
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)

@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from bridge.app.exit_codes import ExitCode
 from bridge.app.worker_status import Question, WorkerStatus
 from bridge.telemetry import events
 from bridge.telemetry.families import Family, read_document
-from bridge.workers.ends import End, RestartDelay, explain_end
+from bridge.workers.ends import LOOK_AGAIN_S, End, RestartDelay, explain_end
 from bridge.workers.launch import FolderInUse
 from bridge.workers.summary import Condition
 from bridge.workers.sums import totals
@@ -51,7 +52,11 @@ class Process(Protocol):
 
 
 class Worker:
-    """Runs the process of one worker until it is stopped, or until a new one would fail as well."""
+    """Runs the process of one worker until it is stopped, or until a new one would fail as well.
+
+    A worker that has been ready is started again after every end. Its configuration was valid: if the file no
+    longer is, the other workers still deliver with what they read.
+    """
 
     def __init__(
         self, number: int, start: Callable[[int], Awaitable[Process]], restarted: Callable[[], None]
@@ -70,6 +75,7 @@ class Worker:
         self._status: WorkerStatus | None = None
         self._silent = 0
         self._has_answered = False
+        self._has_been_ready = False
         self._ended: list[Family] = []
         self._last: list[Family] = []
         self._keys: dict[str, Any] = {"keys": []}
@@ -79,20 +85,25 @@ class Worker:
 
         Return 0 if no process ran when it was stopped.
         """
-        loop = asyncio.get_running_loop()
+        loop, before = asyncio.get_running_loop(), None
         while not self._stopping.is_set():
             began = loop.time()
             code, end = await self._run_once()
             if self._stopping.is_set():
-                return 0 if code == _NOT_STARTED else code
-            if end.fatal:
+                if code in (ExitCode.SUCCESS, _NOT_STARTED):
+                    return ExitCode.SUCCESS
                 self._report(end, None)
                 return code
-            delay_s = self._delay.after_end(loop.time() - began)
-            self._report(end, round(delay_s, 1))
+            if end.fatal and not self._has_been_ready:
+                self._report(end, None)
+                return code
+            delay_s = LOOK_AGAIN_S if end.passes else self._delay.after_end(loop.time() - began)
+            if not (end.passes and end == before):
+                self._report(end, round(delay_s, 1))
+            before = end
             self._words = f"stopped: {end.cause}; it starts again in at most {delay_s:.0f} s"
             await self._pause(delay_s)
-            if not self._stopping.is_set():
+            if code != _NOT_STARTED and not self._stopping.is_set():
                 self._restarted()
         return 0
 
@@ -101,7 +112,8 @@ class Worker:
         try:
             process = self._process = await self._start(self.number)
         except FolderInUse as exc:
-            return _NOT_STARTED, End(str(exc), "none needed: it ends when its requests in flight have")
+            remedy = "none needed: it ends when its requests in flight have"
+            return _NOT_STARTED, End(str(exc), remedy, passes=True)
         except OSError as exc:
             remedy = "free memory, processes or descriptors of this machine or container"
             return _NOT_STARTED, End(f"no process can be started ({exc.strerror})", remedy)
@@ -113,7 +125,7 @@ class Worker:
         code = await process.wait_for_end()
         self._process = self._status = None
         self._ended, self._last = totals(self._ended, self._last), []
-        return code, explain_end(code)
+        return code, explain_end(code, stopping=self._stopping.is_set())
 
     def _report(self, end: End, restart_in_s: float | None) -> None:
         _log.error(
@@ -147,6 +159,7 @@ class Worker:
         answer = await self._ask("status")
         self._status = None if answer is None else WorkerStatus(*answer)
         if self._status is not None:
+            self._has_been_ready = self._has_been_ready or self._status.ready
             self._keys = dict(self._status.public_keys)
             self._words = "its process does not answer"
 

@@ -81,6 +81,27 @@ def test_two_workers_share_the_partitions_survive_a_kill_and_stop_together(
     assert logged(bridge, "workers.ended")[0]["of_workers"] == [0, 0]
 
 
+def test_a_worker_that_dies_while_the_file_has_a_mistake_stops_no_other(
+    kafka: RealKafka, receiver: Receiver, bridges: Bridges
+) -> None:
+    """The other worker delivers, and the first one comes back once the file is corrected."""
+    topic = kafka.fresh_topic("typo", 2)
+    made = config(kafka, topic, receiver)
+    made["kafka"]["session_timeout_s"] = 6  # the other worker takes the partition over
+    bridge = bridges(made, options=TWO).start()
+    wait_until(lambda: ask(bridge, "/readyz")[1].count("assigned: 1 partitions") == 2, "each has a partition")
+    correct = bridge.file.read_text()
+    bridge.file.write_text(correct.replace("concurrency: 16", "concurrency: -16"))
+    os.kill(pid_of(bridge, 1), signal.SIGKILL)
+    # the mistake itself is no JSON
+    wait_until(lambda: "its configuration has a mistake" in bridge.log.read_text(), "it is logged")
+    produce(kafka.bootstrap, topic, outbox_events(100, entities=40, seed=3))
+    receiver.wait_for("/shop", accepted=100)
+    bridge.file.write_text(correct)
+    bridge.wait_ready()
+    assert bridge.terminate() == 0
+
+
 def test_workers_end_when_their_supervisor_is_killed(
     kafka: RealKafka, receiver: Receiver, bridges: Bridges
 ) -> None:

@@ -184,8 +184,8 @@ Worry if it repeats for one worker: `worker.ended` has the reason."""
 
 WORKER_ENDED: Final = "worker.ended"
 """A process of the `worker` ended by itself, or was killed, or could not be started. Another one starts in
-`restart_in_s` seconds. If that is null, its configuration is wrong, and the supervisor stops all workers. No
-event is lost.
+`restart_in_s` seconds. If that is null, none does: all workers are stopping, or its configuration is wrong
+and the supervisor stops them. No event is lost.
 
 Always: follow `remedy`."""
 

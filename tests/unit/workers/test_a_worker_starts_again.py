@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -86,10 +87,43 @@ async def test_a_mistake_in_the_configuration_ends_the_worker_for_good() -> None
 
 
 @simulated
+async def test_a_mistake_that_comes_after_the_worker_was_ready_is_waited_for() -> None:
+    """As a file that was damaged while the workers ran: the other workers go on."""
+    stage = Stage(-9, 2, 2)
+    running = asyncio.create_task(stage.worker.run())
+    await until(lambda: len(stage.processes) == 1)
+    await stage.worker.refresh_status()
+    with capture_logs() as lines:
+        await until(lambda: len(stage.processes) == 4, within_s=100)
+    ends = [line for line in lines if line["event"] == events.WORKER_ENDED]
+    assert [("configuration" in line["cause"], line["restart_in_s"] is None) for line in ends] == [
+        (False, False), (True, False), (True, False)
+    ]  # fmt: skip
+    stage.worker.stop()
+    assert await running == 0
+
+
+@simulated
 async def test_a_process_that_cannot_be_started_is_tried_again() -> None:
     stage = Stage(OSError(11, "Resource temporarily unavailable"), FolderInUse("still works in worker-2"))
     running = asyncio.create_task(stage.worker.run())
     await until(lambda: len(stage.processes) == 1)
+    assert stage.restarts == 0, "no process had ended"
+    stage.worker.stop()
+    assert await running == 0
+
+
+@simulated
+async def test_a_folder_in_use_is_looked_at_each_second_and_logged_once() -> None:
+    """The wait is as long as a drain, and the partitions have no owner after it."""
+    stage = Stage(*[FolderInUse("still works in worker-2")] * 30)
+    with capture_logs() as lines:
+        running = asyncio.create_task(stage.worker.run())
+        await until(lambda: len(stage.processes) == 1, within_s=100)
+    between = [later - sooner for sooner, later in pairwise(stage.started_at)]
+    assert 0 < min(between) <= max(between) <= 1.1
+    assert len([line for line in lines if line["event"] == events.WORKER_ENDED]) == 1
+    assert stage.restarts == 0
     stage.worker.stop()
     assert await running == 0
 
@@ -139,6 +173,29 @@ async def test_the_exit_code_of_a_stopped_worker_is_that_of_its_process() -> Non
     stage.worker.stop(signal.SIGUSR1)  # a signal that this fake ignores
     stage.processes[0].end(3)
     assert await running == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [(3, "gave up its tasks"), (-9, "by the supervisor if"), (1, "an error")]
+)
+def test_the_log_has_the_cause_of_each_end_of_a_stop_that_fails(code: int, cause: str) -> None:
+    """The exit codes in ``workers.ended`` do not say which worker was late, and why."""
+
+    @simulated
+    async def run() -> None:
+        stage = Stage()
+        running = asyncio.create_task(stage.worker.run())
+        await until(lambda: bool(stage.processes))
+        stage.processes[0].stops = False
+        stage.worker.stop()
+        with capture_logs() as lines:
+            stage.processes[0].end(code)
+            assert await running == code
+        (line,) = [line for line in lines if line["event"] == events.WORKER_ENDED]
+        assert (line["worker"], line["restart_in_s"]) == (2, None)
+        assert cause in line["cause"]
+
+    run()
 
 
 @simulated

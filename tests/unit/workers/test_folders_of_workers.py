@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.storage.state_dir import StateDir
-from bridge.storage.worker_folders import discard_unused, is_in_use, worker_folder
+from bridge.storage.worker_folders import discard_marked, discard_unused, is_in_use, worker_folder
 from bridge.telemetry import events
 
 FILES = ("journal.0", "journal.7", "dedupe.sqlite", "dedupe.sqlite-wal", "member-id", "owner.json")
@@ -57,11 +57,27 @@ def test_a_folder_in_which_an_earlier_worker_still_works_stays(tmp_path: Path) -
     working = StateDir(folder)
     assert is_in_use(folder)
     discard_unused(tmp_path, 1)
-    assert left(folder) == set(FILES)
+    assert left(folder) == {*FILES, "unused"}
     working.release()
     assert not is_in_use(folder)
     discard_unused(tmp_path, 1)
     assert left(folder) == KEPT
+
+
+def test_a_folder_that_a_run_could_not_empty_is_emptied_by_the_next_process_in_it(tmp_path: Path) -> None:
+    """As after SIGKILL of a supervisor and a start with fewer workers, while the old ones still work."""
+    folder = fill(worker_folder(tmp_path, 2))
+    working = StateDir(folder)
+    discard_unused(tmp_path, 1)
+    working.release()
+    discard_unused(tmp_path, 2)
+    with capture_logs() as lines:
+        discard_marked(folder)
+    assert left(folder) == KEPT
+    assert [line["event"] for line in lines] == [events.STATE_FORGOTTEN]
+    (folder / "journal.8").write_text("x")
+    discard_marked(folder)
+    assert left(folder) == KEPT | {"journal.8"}, "the mark stayed"
 
 
 def test_a_folder_that_does_not_exist_is_free(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from bridge.app.exit_codes import ExitCode
 from bridge.app.stop import OVERTIME_S
 from bridge.errors import ConfigError
 from bridge.settings import Settings, load
+from bridge.settings.models.process import AdminTlsSettings
 from bridge.storage.state_dir import StateDir
 from bridge.telemetry import events
 from bridge.workers.launch import Plan, plan_workers
@@ -25,6 +26,7 @@ from tests.support.fake_process import FakeProcess
 from tests.support.ports import free_port
 from tests.support.settings_example import VALID
 from tests.support.simulated import simulated, until
+from tests.support.tls import make_authority
 
 
 class Crew:
@@ -117,6 +119,19 @@ async def test_the_access_rules_of_the_admin_port_apply(tmp_path: Path) -> None:
     async with running(Crew(tmp_path)) as client:
         answer = await client.get("/metrics", headers={"Host": "evil.example"})
         assert answer.status_code == 421
+
+
+async def test_the_port_has_the_certificate_and_the_names_of_the_settings(tmp_path: Path) -> None:
+    crew = Crew(tmp_path)
+    authority = make_authority(tmp_path)
+    tls = AdminTlsSettings(cert_file=authority.cert_file, key_file=authority.key_file)
+    admin = crew.settings.admin.model_copy(update={"tls": tls, "hosts": ["bridge.example"]})
+    crew.supervisor._settings = crew.settings.model_copy(update={"admin": admin})
+    async with running(crew):
+        base = f"https://localhost:{admin.port}"
+        async with httpx.AsyncClient(verify=authority.client_context(), trust_env=False) as client:
+            answer = await client.get(f"{base}/readyz", headers={"Host": "bridge.example"})
+    assert answer.status_code == 200
 
 
 async def test_signals_are_passed_on_and_hangup_stops_nothing(tmp_path: Path) -> None:
