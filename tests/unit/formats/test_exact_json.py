@@ -90,6 +90,20 @@ def test_what_is_not_json_is_refused_next_to_a_number_out_of_range(text: str) ->
         loads(text.encode())
 
 
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "\\udfff\\ud800", "\\\\\\ud800"])
+@pytest.mark.parametrize(
+    "document", ['[1e999,"a%s"]', '[1e999,{"%s":1}]', '["x",{"a":[-1e400,{"b":["%s"]}]}]']
+)
+def test_half_a_surrogate_pair_is_refused_next_to_a_number_out_of_range(document: str, half: str) -> None:
+    """As without the number: it has no form in UTF-8, so a receiver would get another text."""
+    with pytest.raises(orjson.JSONDecodeError, match="surrogate"):
+        loads((document % half).encode())
+
+
+def test_a_surrogate_pair_is_a_character_next_to_a_number_out_of_range() -> None:
+    assert loads(rb'[1e999, "\ud83d\ude00", "\\ud800"]')[1:] == ["\U0001f600", r"\ud800"]
+
+
 def test_a_calculation_in_a_template_that_overflows_is_no_null() -> None:
     with pytest.raises(RenderError, match="not finite"):
         written('{"a": {{ 1e308 * 10 }} }')
