@@ -215,7 +215,12 @@ BAD = {
     "a number that is not one": ("double", bytes.fromhex("000000000000f87f")),
     "an infinite number": (["null", "double"], b"\2" + bytes.fromhex("000000000000f0ff")),
     "an infinite number in a list": ({"type": "array", "items": "float"}, b"\2\0\0\x80\x7f\0"),
-    "a number of more than 64 bits": ("long", b"\xff" * 10 + b"\1"),
+    "a number of eleven bytes": ("long", b"\xff" * 10 + b"\1"),
+    "a number of more than 64 bits": ("long", b"\xff" * 9 + b"\2"),
+    "more items of a fixed size than bytes": (
+        {"type": "array", "items": {"type": "fixed", "name": "F", "size": 9}},
+        b"\xc8\1" + b"\1" * 110,
+    ),
     "a decimal of more than 1,024 bytes": ("bigdecimal", b"\x82\x10" + b"\1" * 1025),
     "a negative length": ("bytes", b"\1"),
     "a list of items that take no bytes": ({"type": "array", "items": "null"}, b"\2\0"),
