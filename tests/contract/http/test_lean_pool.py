@@ -123,6 +123,26 @@ async def test_a_connection_that_closes_while_its_waiter_wakes_up_is_not_used() 
         await lean.close()
 
 
+async def test_a_connection_that_closes_while_its_waiter_is_cancelled_is_not_used() -> None:
+    lean = make_lean(max_connections=1)
+    handed = lean.freed
+
+    def freed(connection: Connection) -> None:
+        handed(connection)
+        connection.retire()
+        second.cancel()
+
+    async with ScriptedServer(ok) as server:
+        first, second = (asyncio.create_task(lean.send(post(server), 5)) for _ in range(2))
+        lean.freed = freed  # type: ignore[method-assign]
+        assert (await first).status == 200
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        lean.freed = handed  # type: ignore[method-assign]
+        assert (await lean.send(post(server), 1)).status == 200
+        await lean.close()
+
+
 async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: LeanTransport) -> None:
     """The receiver reads nothing, so buffered data would wait forever."""
     async with ScriptedServer(ok, read_body=False) as server:
@@ -181,6 +201,7 @@ async def test_a_waiting_request_gets_the_slot_of_another_origin() -> None:
         release.set()
         assert (await first).status == 200
         assert (await second).status == 200
+        assert (len(a.received), len(b.received)) == (1, 1), "over a connection of its own origin"
         await lean.close()
 
 

@@ -22,7 +22,7 @@ from bridge.rendering import Headers
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.scrub import in_force
 from bridge.telemetry.secret_forms import Secret
-from tests.support.attempt_targets import targets
+from tests.support.attempt_targets import every_target, targets
 from tests.support.attempts import entry_of
 from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import simulated
@@ -65,26 +65,23 @@ def sent(offset: int, repeats: str | None) -> Event:
     return made
 
 
-TARGETS = targets(OWN_HEADERS)
 OK = Response(200, ((b"date", b"now"),), b"ok")
-CHANGES: dict[str, st.SearchStrategy[Any]] = {
-    "repeats": st.sampled_from(["", "0:1:2"]),
-    "method": st.just("PUT"),
-    "path": st.just("/b"),
-    "headers": st.sampled_from([(), ((b"X-Token", TOKEN),)]),
-    "body": st.sampled_from([b"longer than twenty bytes", CANARY, b"y" * 200]),
-    "answer": st.sampled_from(
-        [
-            OK._replace(status=202), OK._replace(headers=((b"echo", CANARY),)), OK._replace(headers=()),
-            OK._replace(body=b"you sent " + CANARY), OK._replace(body=b"x" * 3000),
-            TransportError(TransportFault.TIMEOUT, "no answer"),
-        ]
-    ),
-    "judgement": st.sampled_from([Judgement(Verdict.AGAIN, "status 503"), Judgement(Verdict.PARK, "no")]),
-    "own": st.just(0),
+CHANGES: dict[str, list[Any]] = {
+    "repeats": ["", "0:1:2"],
+    "method": ["PUT"],
+    "path": ["/b"],
+    "headers": [(), ((b"X-Token", TOKEN),)],
+    "body": [b"longer than twenty bytes", CANARY, b"y" * 200],
+    "answer": [
+        OK._replace(status=202), OK._replace(headers=((b"echo", CANARY),)), OK._replace(headers=()),
+        OK._replace(body=b"you sent " + CANARY), OK._replace(body=b"x" * 3000),
+        TransportError(TransportFault.TIMEOUT, "no answer"),
+    ],
+    "judgement": [Judgement(Verdict.AGAIN, "status 503"), Judgement(Verdict.PARK, "no")],
+    "own": [0],
 }  # fmt: skip
-DIFFERENT = st.one_of(*(st.tuples(st.just(name), values) for name, values in CHANGES.items()))
-ATTEMPTS = st.lists(DIFFERENT, max_size=1).map(dict)
+DIFFERENT = [(name, value) for name, values in CHANGES.items() for value in values]
+ATTEMPTS = st.lists(st.sampled_from(DIFFERENT), max_size=1).map(dict)
 """The usual attempt, or one that differs in one thing."""
 
 
@@ -127,11 +124,18 @@ async def compare(target: Target, attempts: list[Made]) -> None:
     assert [each.attempt for each in decode(record)[1]] == rows
 
 
-@given(TARGETS, st.lists(ATTEMPTS, min_size=2, max_size=8))
+@given(targets(OWN_HEADERS), st.lists(ATTEMPTS, min_size=2, max_size=8))
 def test_an_attempt_is_kept_as_if_it_were_the_first_one(
     target: Target, attempts: list[dict[str, Any]]
 ) -> None:
     compare(target, [make(**differences) for differences in attempts])
+
+
+@pytest.mark.parametrize(("name", "value"), DIFFERENT)
+def test_one_difference_between_usual_attempts_is_kept_with_every_target(name: str, value: Any) -> None:
+    """The test above finds most of these only now and then."""
+    for target in every_target(OWN_HEADERS):
+        compare(target, [make(), make(), make(**{name: value}), make()])
 
 
 @simulated
