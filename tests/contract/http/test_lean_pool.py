@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
 from bridge.errors import TransportError, TransportFault
 from bridge.http.connection import Connection
 from bridge.http.lean import LeanTransport
+from bridge.model import Url
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import fault_of, make_lean, ok, post
 
@@ -141,6 +143,28 @@ async def test_a_connection_that_closes_while_its_waiter_is_cancelled_is_not_use
         lean.freed = handed  # type: ignore[method-assign]
         assert (await lean.send(post(server), 1)).status == 200
         await lean.close()
+
+
+async def test_a_connection_that_opens_after_close_is_not_used(
+    lean: LeanTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dial, opened, go_on = lean._dialer.dial, asyncio.Event(), asyncio.Event()
+
+    async def slow(url: Url, make: Callable[[], Connection]) -> Connection:
+        connection = await dial(url, make)
+        opened.set()
+        await go_on.wait()
+        return connection
+
+    monkeypatch.setattr(lean._dialer, "dial", slow)
+    async with ScriptedServer(ok) as server:
+        sending = asyncio.create_task(lean.send(post(server), 5))
+        await opened.wait()
+        await lean.close()
+        go_on.set()
+        with pytest.raises(TransportError, match="the transport is closed"):
+            await sending
+        assert server.received == []
 
 
 async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: LeanTransport) -> None:
