@@ -69,6 +69,7 @@ OK = Response(200, ((b"date", b"now"),), b"ok")
 CHANGES: dict[str, list[Any]] = {
     "repeats": ["", "0:1:2"],
     "method": ["PUT"],
+    "host": ["other.test"],
     "path": ["/b"],
     "headers": [(), ((b"X-Token", TOKEN),)],
     "body": [b"longer than twenty bytes", CANARY, b"y" * 200],
@@ -88,6 +89,7 @@ ATTEMPTS = st.lists(st.sampled_from(DIFFERENT), max_size=1).map(dict)
 def make(
     repeats: str | None = None,
     method: str = "POST",
+    host: str = "crm.test",
     path: str = "/a",
     headers: Headers = ((b"a", b"1"),),
     body: bytes = b"{}",
@@ -95,7 +97,7 @@ def make(
     judgement: Judgement = DELIVERED,
     own: int = 1,
 ) -> Made:
-    request = Request(method, Url("https", "crm.test", 443, path), headers + OWN_HEADERS, body)
+    request = Request(method, Url("https", host, 443, path), headers + OWN_HEADERS, body)
     return Made(sent(5, repeats), 1, request, Outcome(answer, 1e9, 0.25), judgement, own)
 
 
