@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 import pytest
@@ -117,3 +118,15 @@ def test_one_event_that_differs_from_the_others_is_kept_with_each_target(differe
     for target in every_target(OWN_HEADERS):
         if target.kept_failure == 20:
             compare(target, [[USUAL, USUAL, different, USUAL]])
+
+
+@simulated
+async def test_many_successes_of_one_request_are_counted_without_waiting_for_a_timer() -> None:
+    metrics = Metrics()
+    log = AttemptLog(every_target(OWN_HEADERS)[0], FakeHistory(), metrics.endpoint("crm"))
+    deliveries = [delivery_of(offset, USUAL) for offset in range(130)]
+    sent = [(delivery, Rendered("POST", URL, JSON, b"{}"), DELIVERED) for delivery in deliveries]
+    with capture_logs() as lines:
+        log.record_all(sent, "POST", URL, SIGNED, Outcome(Response(200, (), b"ok"), 1e9, 0.25))
+        await asyncio.sleep(0)
+    assert len(lines) == 130

@@ -18,6 +18,7 @@ from bridge.history.encoding import encode
 from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Partition, Record, Request, Resend, Response, Url, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.shown_answers import LEFT_OUT, SEARCHES_PER_S, ShownAnswers
 from bridge.rendering import Headers
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.scrub import in_force
@@ -161,6 +162,19 @@ async def test_an_answer_that_repeats_is_searched_again_when_a_login_adds_a_secr
             in_force.learn_token("login", TOKEN.decode())
         log.record(*make(answer=answer))
     assert [TOKEN in b"".join(filter(None, common_of(row))) for row in history.rows] == [True, True, False]
+
+
+@simulated
+async def test_an_answer_that_was_left_out_is_searched_when_it_comes_again_later() -> None:
+    history, now = RowHistory(), [100.0]
+    log = AttemptLog(Target("crm", (), frozenset(), 7.0, True, 20), history, Metrics().endpoint("crm"))
+    log._answers = ShownAnswers(in_force.head, lambda: now[0])
+    for number in range(SEARCHES_PER_S):
+        log.record(*make(answer=Response(200, (), b"%d" % number)))
+    for later_s in (0.0, 0.0, 1.0):
+        now[0] += later_s
+        log.record(*make(answer=Response(200, (), b"ok")))
+    assert [common_of(row)[1] for row in history.rows[-3:]] == [LEFT_OUT, LEFT_OUT, b"ok"]
 
 
 def common_of(row: Row) -> tuple[bytes | None, bytes | None]:
