@@ -59,10 +59,22 @@ def loads_text(text: str) -> Any:
 
 
 def _loads_refused(value: bytes, refusal: orjson.JSONDecodeError) -> Any:
-    """Parse what orjson refused if that was because of a number. Raises ``refusal`` otherwise."""
+    """Parse what orjson refused if that was because of a number. Raises ``refusal`` otherwise.
+
+    orjson has not looked at what follows that number, and the standard library accepts half a surrogate pair.
+    """
     if _OUT_OF_RANGE not in refusal.msg:
         raise refusal
-    return _loads_exact(value, refusal)
+    document = _loads_exact(value, refusal)
+    if value.find(b"\\u") >= 0:
+        try:
+            json.dumps(document, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            text = value.decode()
+            raise orjson.JSONDecodeError("half a surrogate pair", text, text.lower().find("\\ud")) from None
+        except RecursionError:
+            raise orjson.JSONDecodeError("nested too deep", "", 0) from None
+    return document
 
 
 def _loads_exact(value: bytes, refusal: orjson.JSONDecodeError) -> Any:

@@ -16,6 +16,9 @@ from bridge.errors import TransportError, TransportFault
 from bridge.http.known_heads import KnownHeads
 from bridge.model import Response
 
+_BUFFERED_BYTES = 65536
+"""A socket's buffer of more than this holds TLS back (the default of asyncio and uvloop)."""
+
 
 class Limits(NamedTuple):
     """The largest answer a connection accepts, and how long it stays idle."""
@@ -61,6 +64,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_heads",
         "_idle_s",
+        "_is_tls",
         "_keep",
         "_limits",
         "_owner",
@@ -89,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._heads = heads
         self._owner: Owner | None = None
         self._transport: asyncio.Transport | None = None
+        self._is_tls = False
         self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._future: asyncio.Future[Response] | None = None
         self._unsent = b""
@@ -141,6 +146,11 @@ class Connection(asyncio.Protocol):
         if self.retired or self._transport is None:
             return
         try:
+            if self._is_tls and len(data) > _BUFFERED_BYTES:
+                # The buffer of TLS is that of what is not encrypted. It holds the last byte back while the
+                # socket's own buffer is too full, so that it is not empty then.
+                self._transport.write(memoryview(data)[:-1])  # not copied
+                data = data[-1:]
             self._transport.write(data)
         except RuntimeError as exc:  # uvloop 0.23: the socket was reset, connection_lost comes later
             self.fail(TransportFault.READ, f"{self.origin} closed the connection ({exc})")
@@ -177,6 +187,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport; TLS, if configured, is established."""
         self._transport = cast("asyncio.Transport", transport)
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
 
     def data_received(self, data: bytes) -> None:
         """Take a part of the answer; bytes without a request retire the connection."""

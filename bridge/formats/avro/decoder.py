@@ -48,7 +48,7 @@ class Plan:
         Raises ``ValueError`` and ``KeyError`` if it is not a valid schema.
         """
         self._records: dict[str, list[Step]] = {}
-        self._wide: dict[str, bool] = {}
+        self._least: dict[str, int] = {}
         self._named = named
         self.has_fractions = False
         """True if a value may contain a binary fraction, which may not be finite."""
@@ -89,7 +89,7 @@ class Plan:
             return Step(name, _NEVER, RECORD, self._fields(schema))
         if kind == "array":
             items = self._compile("", schema["items"])
-            return Step(name, _NEVER, ARRAY, (items, not self._takes_bytes(schema["items"], frozenset())))
+            return Step(name, _NEVER, ARRAY, (items, self._least_bytes(schema["items"], frozenset())))
         if kind == "map":
             return Step(name, _NEVER, MAP, self._compile("", schema["values"]))
         if kind == "enum":
@@ -105,22 +105,28 @@ class Plan:
             steps += [self._compile(field["name"], field["type"]) for field in record["fields"]]
         return steps
 
-    def _takes_bytes(self, schema: Any, inside: frozenset[str]) -> bool:
-        """Return True if every value takes at least one byte. A type that contains itself never ends."""
+    def _least_bytes(self, schema: Any, inside: frozenset[str]) -> int:
+        """Return how many bytes every value takes at least, 1 for most types.
+
+        Those that may take none, and those made of ``fixed``, are exact: reading a ``fixed`` past the end
+        does not fail. A type that contains itself never ends.
+        """
         kind = schema["type"] if isinstance(schema, dict) else schema
         if isinstance(schema, list) or kind not in ("null", "record", "fixed", *self._named):
-            return True
+            return 1
         if kind in ("null", "fixed"):
-            return kind == "fixed" and _size(schema) > 0
+            return _size(schema) if kind == "fixed" else 0
         record = schema if kind == "record" else self._named[kind]
         name = record["name"]
         if record["type"] != "record":
-            return self._takes_bytes(record, inside)
-        if name not in self._wide:
-            self._wide[name] = name in inside or any(
-                self._takes_bytes(field["type"], inside | {name}) for field in record["fields"]
+            return self._least_bytes(record, inside)
+        if name in inside:
+            return 1
+        if name not in self._least:
+            self._least[name] = sum(
+                self._least_bytes(field["type"], inside | {name}) for field in record["fields"]
             )
-        return self._wide[name]
+        return self._least[name]
 
 
 def _size(fixed: dict[str, Any]) -> int:
@@ -220,14 +226,14 @@ def _read_other(kind: int, more: Any, data: bytes, at: int, depth: int) -> tuple
     return (more[index], at) if kind == ENUM else _read_value(more[index], data, at, depth + 1)
 
 
-def _read_array(more: tuple[Step, bool], data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
-    items, are_empty = more
+def _read_array(more: tuple[Step, int], data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    items, least_bytes = more
     values = list[Any]()
     while True:
-        count, at = read_block(data, at)
+        count, at = read_block(data, at, least_bytes)
         if not count:
             return values, at
-        if are_empty:
+        if not least_bytes:
             raise MalformedBytes(f"a block of {count} items that take no bytes")
         for _ in range(count):
             item, at = _read_value(items, data, at, depth)
@@ -246,12 +252,12 @@ def _read_map(values: Step, data: bytes, at: int, depth: int) -> tuple[dict[str,
             entries[key], at = _read_value(values, data, at + length, depth)
 
 
-def read_block(data: bytes, at: int) -> tuple[int, int]:
-    """Read how many items follow, 0 at the end; return it and its end."""
+def read_block(data: bytes, at: int, least_bytes: int = 1) -> tuple[int, int]:
+    """Read how many items of at least so many bytes follow, 0 at the end; return it and its end."""
     count, at = read_long(data, at)
     if count < 0:  # a negative count is followed by the block's size in bytes
         count = -count
         _, at = read_long(data, at)
-    if count > len(data) - at:
+    if count * (least_bytes or 1) > len(data) - at:
         raise MalformedBytes(f"a block of {count} items, but only {len(data) - at} bytes are left")
     return count, at

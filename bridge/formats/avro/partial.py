@@ -121,7 +121,7 @@ class _Compiler:
     def _skip(self, step: Step) -> Move:
         if step.kind == RECORD:
             return _Inner(step, self._all_skipped(step.more), kept=False)
-        if step.kind == ARRAY and not step.more[1]:
+        if step.kind == ARRAY and step.more[1]:
             item = step.more[0]
             is_record = item.kind == RECORD and item.null < 0
             return _Items(step, self._all_skipped(item.more) if is_record else list(self._skips([item])))
@@ -178,10 +178,10 @@ class _Inner:
 class _Items:
     """An array that is left out; its items take at least one byte each."""
 
-    __slots__ = ("_moves", "_null")
+    __slots__ = ("_least_bytes", "_moves", "_null")
 
     def __init__(self, step: Step, moves: list[Move]) -> None:
-        self._null, self._moves = step.null, moves
+        self._null, self._moves, self._least_bytes = step.null, moves, step.more[1]
 
     def read(self, fields: dict[str, Any], data: bytes, at: int, depth: int) -> int:
         """See ``Move``."""
@@ -195,7 +195,7 @@ class _Items:
         nothing: dict[str, Any] = {}
         while count := data[at]:
             if count & 0x81:  # two bytes or more, or negative
-                count, at = read_block(data, at)
+                count, at = read_block(data, at, self._least_bytes)
                 if not count:
                     return at
             else:  # at most 63 items, which cannot go far past the end

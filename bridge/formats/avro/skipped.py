@@ -1,7 +1,7 @@
 """Skip fields of a record at the speed of regular expressions: one expression for each run of fields.
 
 The encoding of most types is a regular language: a length of one byte and that many bytes, a number of at
-most ten bytes, null or a value. Invariant: a pattern matches only bytes that the steps accept too. What
+most nine bytes, null or a value. Invariant: a pattern matches only bytes that the steps accept too. What
 it does not match (a long text, one that is not ASCII, a longer list, damage) is read by the steps, which
 decide.
 """
@@ -63,7 +63,7 @@ _PATTERNS = {
     STRING: _counted(r"[\x00-\x7f]", _LONGEST_TEXT),
     DECIMAL: _counted(".", _LONGEST_NUMBER),
     BYTES: _counted(".", _LONGEST_TEXT),
-    LONG: r"[\x80-\xff]{0,9}[\x00-\x7f]",
+    LONG: r"[\x80-\xff]{0,8}[\x00-\x7f]",  # the tenth byte may have only one bit
     BOOLEAN: ".",
     NULL: "",
     DOUBLE: r".{6}(?>[\x00-\xef].|[\xf0-\xff][^\x7f\xff])",  # not 11 ones in the exponent
@@ -94,7 +94,7 @@ def _pattern(step: Step, room: int) -> _Pattern | None:
         inner = _record(step.more, room - 1)
     elif step.kind == ENUM and step.more:  # the first 64 symbols
         inner = _Pattern(_one_of(range(0, 2 * min(len(step.more), 64), 2)), 1)
-    elif step.kind == ARRAY and not step.more[1]:
+    elif step.kind == ARRAY and step.more[1]:
         inner = _array(step.more[0], room - 1)
     else:
         inner = _Pattern(_PATTERNS[step.kind], 1) if step.kind in _PATTERNS else None

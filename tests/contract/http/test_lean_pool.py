@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
 from bridge.errors import TransportError, TransportFault
 from bridge.http.connection import Connection
 from bridge.http.lean import LeanTransport
+from bridge.model import Url
 from tests.support.scripted_http import Peer, Received, ScriptedServer
 from tests.support.transports import fault_of, make_lean, ok, post
 
@@ -123,6 +125,48 @@ async def test_a_connection_that_closes_while_its_waiter_wakes_up_is_not_used() 
         await lean.close()
 
 
+async def test_a_connection_that_closes_while_its_waiter_is_cancelled_is_not_used() -> None:
+    lean = make_lean(max_connections=1)
+    handed = lean.freed
+
+    def freed(connection: Connection) -> None:
+        handed(connection)
+        connection.retire()
+        second.cancel()
+
+    async with ScriptedServer(ok) as server:
+        first, second = (asyncio.create_task(lean.send(post(server), 5)) for _ in range(2))
+        lean.freed = freed  # type: ignore[method-assign]
+        assert (await first).status == 200
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        lean.freed = handed  # type: ignore[method-assign]
+        assert (await lean.send(post(server), 1)).status == 200
+        await lean.close()
+
+
+async def test_a_connection_that_opens_after_close_is_not_used(
+    lean: LeanTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dial, opened, go_on = lean._dialer.dial, asyncio.Event(), asyncio.Event()
+
+    async def slow(url: Url, make: Callable[[], Connection]) -> Connection:
+        connection = await dial(url, make)
+        opened.set()
+        await go_on.wait()
+        return connection
+
+    monkeypatch.setattr(lean._dialer, "dial", slow)
+    async with ScriptedServer(ok) as server:
+        sending = asyncio.create_task(lean.send(post(server), 5))
+        await opened.wait()
+        await lean.close()
+        go_on.set()
+        with pytest.raises(TransportError, match="the transport is closed"):
+            await sending
+        assert server.received == []
+
+
 async def test_a_request_that_was_not_written_does_not_keep_its_socket(lean: LeanTransport) -> None:
     """The receiver reads nothing, so buffered data would wait forever."""
     async with ScriptedServer(ok, read_body=False) as server:
@@ -181,6 +225,7 @@ async def test_a_waiting_request_gets_the_slot_of_another_origin() -> None:
         release.set()
         assert (await first).status == 200
         assert (await second).status == 200
+        assert (len(a.received), len(b.received)) == (1, 1), "over a connection of its own origin"
         await lean.close()
 
 

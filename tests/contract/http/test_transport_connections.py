@@ -78,23 +78,40 @@ async def test_a_cancelled_request_closes_its_connection(transport: Transport) -
         assert (await transport.send(post(server), 5)).status == 200
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_an_answer_before_the_body_is_written_counts_and_the_connection_is_closed(
-    transport: Transport,
+    make_either: MakeTransport, authority: TestAuthority, scheme: str
 ) -> None:
     async def script(peer: Peer, received: Received) -> None:
         await peer.answer("413 Too Large", b"no")
         await release.wait()
 
     release = asyncio.Event()
-    async with ScriptedServer(script, read_body=False) as server:
-        big = post(server, b"x" * 30_000_000)
-        response = await transport.send(big, 5)
+    transport = make_either(tls=authority.client_context())
+    tls = authority.server_context() if scheme == "https" else None
+    async with ScriptedServer(script, read_body=False, tls=tls) as server:
+        small = post(server, scheme=scheme, host="localhost")
+        response = await transport.send(small._replace(body=b"x" * 30_000_000), 10)
         assert (response.status, response.body) == (413, b"no")
         release.set()
         server.read_body = True
         server.script = ok
-        assert (await transport.send(post(server), 5)).status == 200
+        assert (await transport.send(small, 5)).status == 200
+        await transport.close()
     assert server.connections == 2
+
+
+async def test_a_large_request_over_tls_arrives_whole(
+    make_either: MakeTransport, authority: TestAuthority
+) -> None:
+    transport = make_either(tls=authority.client_context())
+    async with ScriptedServer(ok, tls=authority.server_context()) as server:
+        for size in (65_000, 65_536, 70_000, 3_000_000, 1):
+            request = post(server, scheme="https", host="localhost")._replace(body=b"x" * size)
+            assert (await transport.send(request, 10)).status == 200
+        await transport.close()
+        assert [len(received.body) for received in server.received] == [65_000, 65_536, 70_000, 3_000_000, 1]
+        assert server.connections == 1
 
 
 async def test_a_closed_port_is_a_connect_fault(make_either: MakeTransport, authority: TestAuthority) -> None:

@@ -35,6 +35,13 @@ def test_a_long_is_decoded_as_it_was_encoded(number):
     assert read_long(b"xx" + raw + b"x", 2) == (number, 2 + len(raw))
 
 
+@pytest.mark.parametrize("tenth", range(2, 128))
+def test_a_long_has_no_more_than_64_bits(tenth):
+    """JSON cannot hold more, so such an event would be parked only when its request is written."""
+    raw = b"\xff" * 9 + bytes([tenth])
+    assert "more than 64 bits" in refused(schema_of("long"), raw)
+
+
 @pytest.mark.parametrize(("schema", "level"), [(NODE, b"\2"), (ARRAYS, b"\2")])
 @pytest.mark.parametrize("levels", [1_000, 100_000, 1_000_000])
 def test_deep_nesting_is_refused_without_crashing_the_process(schema, level, levels):
@@ -62,6 +69,28 @@ def test_billions_of_items_that_take_no_bytes_are_refused():
         assert "bytes are left" in refused(schema, encode_long(2**40) + b"\0")
         assert "bytes are left" in refused(schema, encode_long(-(2**40)) + b"\0\0")
         assert "take no bytes" in refused(schema, encode_long(500) + b"\0" * 1000), "nor again in every block"
+
+
+FIXED = {"type": "fixed", "name": "F", "size": 100}
+DECIMALS = {"type": "fixed", "name": "D", "size": 100, "logicalType": "decimal", "precision": 9}
+WIDE = {
+    "type": "record",
+    "name": "Wide",
+    "fields": [{"name": "a", "type": FIXED}, {"name": "b", "type": DECIMALS}, {"name": "c", "type": "null"}],
+}
+
+
+@pytest.mark.parametrize("items", [FIXED, DECIMALS, WIDE], ids=["fixed", "decimal", "record"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_no_more_items_of_a_fixed_size_are_read_than_the_bytes_can_hold(items, sign):
+    """Nothing else ends such a list early: reading a fixed past the end does not fail."""
+    schema = schema_of({"type": "array", "items": items})
+    size = 200 if items is WIDE else 100
+    block = encode_long(3) if sign > 0 else encode_long(-3) + encode_long(3 * size)
+    whole = block + bytes(3 * size) + b"\0"
+    assert len(read(MARKER + schema.fingerprint + whole, schema, "here")["f0"]) == 3
+    for missing in (2, size, 3 * size):
+        assert "a block of 3 items" in refused(schema, whole[:-missing])
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,27 @@ def test_a_number_that_a_double_holds_is_that_double(text: str) -> None:
     assert (type(number), number) == (float, float(text))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9007199254740993e1",
+        "9007199254740993.0",
+        "8.999999999999999",
+        "9.291417776317066",
+    ],
+)
+def test_a_number_of_sixteen_digits_that_a_double_does_not_hold_keeps_its_digits(text: str) -> None:
+    number = loads(b"[%b]" % text.encode())[0]
+    assert isinstance(number, ExactNumber)
+    assert number.text == text
+
+
+@pytest.mark.parametrize("number", [2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**19, 10**20 - 1, 10**20])
+def test_a_large_integer_next_to_a_long_fraction_is_written_as_it_was_read(number: int) -> None:
+    document = loads(b"[%d, %b]" % (number, TEXT.encode()))
+    assert to_json(document) == b"[%d,%b]" % (number, TEXT.encode())
+
+
 REFUSED = ["[1e999, NaN]", "[1e999, Infinity]", "[1e999", '["\x01", 1e999]', "[1e999,]"]
 
 
@@ -88,6 +109,20 @@ REFUSED = ["[1e999, NaN]", "[1e999, Infinity]", "[1e999", '["\x01", 1e999]', "[1
 def test_what_is_not_json_is_refused_next_to_a_number_out_of_range(text: str) -> None:
     with pytest.raises(orjson.JSONDecodeError):
         loads(text.encode())
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "\\udfff\\ud800", "\\\\\\ud800"])
+@pytest.mark.parametrize(
+    "document", ['[1e999,"a%s"]', '[1e999,{"%s":1}]', '["x",{"a":[-1e400,{"b":["%s"]}]}]']
+)
+def test_half_a_surrogate_pair_is_refused_next_to_a_number_out_of_range(document: str, half: str) -> None:
+    """As without the number: it has no form in UTF-8, so a receiver would get another text."""
+    with pytest.raises(orjson.JSONDecodeError, match="surrogate"):
+        loads((document % half).encode())
+
+
+def test_a_surrogate_pair_is_a_character_next_to_a_number_out_of_range() -> None:
+    assert loads(rb'[1e999, "\ud83d\ude00", "\\ud800"]')[1:] == ["\U0001f600", r"\ud800"]
 
 
 def test_a_calculation_in_a_template_that_overflows_is_no_null() -> None:

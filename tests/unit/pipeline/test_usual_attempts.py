@@ -18,11 +18,12 @@ from bridge.history.encoding import encode
 from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Partition, Record, Request, Resend, Response, Url, Verdict
 from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.shown_answers import LEFT_OUT, SEARCHES_PER_S, ShownAnswers
 from bridge.rendering import Headers
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.scrub import in_force
 from bridge.telemetry.secret_forms import Secret
-from tests.support.attempt_targets import targets
+from tests.support.attempt_targets import every_target, targets
 from tests.support.attempts import entry_of
 from tests.support.fakes import FakeHistory, event
 from tests.support.simulated import simulated
@@ -65,32 +66,31 @@ def sent(offset: int, repeats: str | None) -> Event:
     return made
 
 
-TARGETS = targets(OWN_HEADERS)
 OK = Response(200, ((b"date", b"now"),), b"ok")
-CHANGES: dict[str, st.SearchStrategy[Any]] = {
-    "repeats": st.sampled_from(["", "0:1:2"]),
-    "method": st.just("PUT"),
-    "path": st.just("/b"),
-    "headers": st.sampled_from([(), ((b"X-Token", TOKEN),)]),
-    "body": st.sampled_from([b"longer than twenty bytes", CANARY, b"y" * 200]),
-    "answer": st.sampled_from(
-        [
-            OK._replace(status=202), OK._replace(headers=((b"echo", CANARY),)), OK._replace(headers=()),
-            OK._replace(body=b"you sent " + CANARY), OK._replace(body=b"x" * 3000),
-            TransportError(TransportFault.TIMEOUT, "no answer"),
-        ]
-    ),
-    "judgement": st.sampled_from([Judgement(Verdict.AGAIN, "status 503"), Judgement(Verdict.PARK, "no")]),
-    "own": st.just(0),
+CHANGES: dict[str, list[Any]] = {
+    "repeats": ["", "0:1:2"],
+    "method": ["PUT"],
+    "host": ["other.test"],
+    "path": ["/b"],
+    "headers": [(), ((b"X-Token", TOKEN),)],
+    "body": [b"longer than twenty bytes", CANARY, b"y" * 200],
+    "answer": [
+        OK._replace(status=202), OK._replace(headers=((b"echo", CANARY),)), OK._replace(headers=()),
+        OK._replace(body=b"you sent " + CANARY), OK._replace(body=b"x" * 3000),
+        TransportError(TransportFault.TIMEOUT, "no answer"),
+    ],
+    "judgement": [Judgement(Verdict.AGAIN, "status 503"), Judgement(Verdict.PARK, "no")],
+    "own": [0],
 }  # fmt: skip
-DIFFERENT = st.one_of(*(st.tuples(st.just(name), values) for name, values in CHANGES.items()))
-ATTEMPTS = st.lists(DIFFERENT, max_size=1).map(dict)
+DIFFERENT = [(name, value) for name, values in CHANGES.items() for value in values]
+ATTEMPTS = st.lists(st.sampled_from(DIFFERENT), max_size=1).map(dict)
 """The usual attempt, or one that differs in one thing."""
 
 
 def make(
     repeats: str | None = None,
     method: str = "POST",
+    host: str = "crm.test",
     path: str = "/a",
     headers: Headers = ((b"a", b"1"),),
     body: bytes = b"{}",
@@ -98,7 +98,7 @@ def make(
     judgement: Judgement = DELIVERED,
     own: int = 1,
 ) -> Made:
-    request = Request(method, Url("https", "crm.test", 443, path), headers + OWN_HEADERS, body)
+    request = Request(method, Url("https", host, 443, path), headers + OWN_HEADERS, body)
     return Made(sent(5, repeats), 1, request, Outcome(answer, 1e9, 0.25), judgement, own)
 
 
@@ -127,11 +127,18 @@ async def compare(target: Target, attempts: list[Made]) -> None:
     assert [each.attempt for each in decode(record)[1]] == rows
 
 
-@given(TARGETS, st.lists(ATTEMPTS, min_size=2, max_size=8))
+@given(targets(OWN_HEADERS), st.lists(ATTEMPTS, min_size=2, max_size=8))
 def test_an_attempt_is_kept_as_if_it_were_the_first_one(
     target: Target, attempts: list[dict[str, Any]]
 ) -> None:
     compare(target, [make(**differences) for differences in attempts])
+
+
+@pytest.mark.parametrize(("name", "value"), DIFFERENT)
+def test_one_difference_between_usual_attempts_is_kept_with_every_target(name: str, value: Any) -> None:
+    """The test above finds most of these only now and then."""
+    for target in every_target(OWN_HEADERS):
+        compare(target, [make(), make(), make(**{name: value}), make()])
 
 
 @simulated
@@ -155,6 +162,19 @@ async def test_an_answer_that_repeats_is_searched_again_when_a_login_adds_a_secr
             in_force.learn_token("login", TOKEN.decode())
         log.record(*make(answer=answer))
     assert [TOKEN in b"".join(filter(None, common_of(row))) for row in history.rows] == [True, True, False]
+
+
+@simulated
+async def test_an_answer_that_was_left_out_is_searched_when_it_comes_again_later() -> None:
+    history, now = RowHistory(), [100.0]
+    log = AttemptLog(Target("crm", (), frozenset(), 7.0, True, 20), history, Metrics().endpoint("crm"))
+    log._answers = ShownAnswers(in_force.head, lambda: now[0])
+    for number in range(SEARCHES_PER_S):
+        log.record(*make(answer=Response(200, (), b"%d" % number)))
+    for later_s in (0.0, 0.0, 1.0):
+        now[0] += later_s
+        log.record(*make(answer=Response(200, (), b"ok")))
+    assert [common_of(row)[1] for row in history.rows[-3:]] == [LEFT_OUT, LEFT_OUT, b"ok"]
 
 
 def common_of(row: Row) -> tuple[bytes | None, bytes | None]:
