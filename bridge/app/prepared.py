@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from bridge.core.routing import Router
 from bridge.http import Transport
-from bridge.pipeline.attempt_log import KeepsAttempts
 from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.delivery_parts import DeliveryParts
 from bridge.pipeline.dispatcher import EndpointDispatcher
+from bridge.pipeline.target import KeepsAttempts
 from bridge.settings import Settings
 from bridge.settings.changes import SettingsChange
 from bridge.telemetry.metrics import EndpointMetrics

@@ -177,10 +177,11 @@ class LeanTransport:
         if not self._turn_has_requests:
             self._turn_has_requests = True
             connection.loop.call_soon(self._write_all)
-            busy = len(self._joined) - len(self._joined[connection].free)
-            if busy > 1 and len(self._joined) <= _FEW and self._may_write():
-                connection.write()
-                return
+            if (connections := len(self._joined)) <= _FEW:
+                busy = connections - len(self._joined[connection].free)
+                if busy > 1 and self._may_write():
+                    connection.write()
+                    return
         self._leaving.append(connection)
 
     def _write_all(self) -> None:

@@ -18,12 +18,13 @@ from bridge.core.verdict import DELIVERED, Judgement, OwnVerdict, by_status, jud
 from bridge.errors import DecodeError, FilterError, RenderError, TransportError
 from bridge.http import Transport
 from bridge.model import Request, Response, Verdict
-from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.attempt_trace import AttemptTracer, OpenSpan
 from bridge.pipeline.lane_queue import FIX_RECEIVER, Delivery
 from bridge.pipeline.limit_log import LimitLog
 from bridge.pipeline.shown_reason import without_secrets
 from bridge.pipeline.signature_watch import SignatureWatch
+from bridge.pipeline.target import Outcome, Target
 from bridge.rendering import Headers, Renderer
 from bridge.rendering.compression import THREAD_BYTES, Compression
 

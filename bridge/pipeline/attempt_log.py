@@ -11,33 +11,28 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from itertools import repeat
 from operator import itemgetter, sub, truediv
-from typing import NamedTuple, Protocol, TypeAlias, cast
+from typing import TypeAlias, cast
 
 import structlog
 
 from bridge.core.verdict import Judgement
-from bridge.errors import DecodeError, RenderError, TransportError
-from bridge.history.attempt import MASK, Later
+from bridge.errors import TransportError
+from bridge.history.attempt import Later
 from bridge.history.pool import ATTEMPT_BYTES
 from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.lane_queue import Delivery
 from bridge.pipeline.shown_answers import ShownAnswers, recurs
+from bridge.pipeline.target import NO_BODY, KeepsAttempts, Outcome, Target
 from bridge.rendering import Headers, Rendered
-from bridge.rendering.body_secret import BodySecret
-from bridge.rendering.request import TargetTemplate
-from bridge.rendering.stored import target_of
 from bridge.telemetry import events
 from bridge.telemetry.logs import Lines
 from bridge.telemetry.metrics import EndpointMetrics, status_class
 from bridge.telemetry.scrub import in_force
 
-_NO_BODY = -1
 _BATCH_AFTER_S = 0.05
 _BATCH_SIZE = 128
 """Successes that are written at once: writing these takes about 0.3 ms, in which nothing else runs."""
@@ -73,76 +68,6 @@ def _row(
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What all requests of an endpoint have in common.
-
-    ``headers`` are the last ones of each request, after what was rendered and the signature.
-    ``secret_headers`` (lower case) are masked wherever they are shown, whether they come from ``headers`` or
-    from the event; so are ``body_secret`` and what the configuration has after the origin of the URL.
-    ``shown_url`` renders the rest of it, if events change it.
-    ``added`` are headers that the transport adds to the request, as they may be shown.
-    ``kept_success`` and ``kept_failure``: the size up to which the history keeps bodies, -1 for none. With
-    ``scrub_bodies``, bodies are searched for secrets before they are kept: a template inserts one.
-    """
-
-    endpoint: str
-    headers: Headers
-    secret_headers: frozenset[bytes]
-    timeout_s: float
-    log_successes: bool
-    kept_success: int = _NO_BODY
-    kept_failure: int = _NO_BODY
-    body_secret: BodySecret | None = None
-    added: Headers = ()
-    shown_url: TargetTemplate | None = None
-    scrub_bodies: bool = False
-
-    def shown_body(self, sent: bytes) -> bytes:
-        """Return a body as it may be kept and shown."""
-        shown = sent if self.body_secret is None else self.body_secret.shown(sent)
-        return in_force.scrub_bytes(shown) if self.scrub_bodies else shown
-
-    def shown(self, event: Event, url: Url) -> str:
-        """Return the URL of a request as it may be kept and shown."""
-        if self.shown_url is not None:
-            if event.resend is not None and event.resend.stored is not None:
-                return f"{url.origin}{target_of(event.resend.stored.url)}"
-            with suppress(RenderError, DecodeError):  # it was rendered before, with the same expressions
-                shown = self.shown_url.of(event)
-                return f"{shown.origin}{shown.target}"
-        return f"{url.origin}/{MASK.decode()}"
-
-    def masked(self, headers: Headers) -> Headers:
-        """Return headers as they may be shown."""
-        secret = self.secret_headers
-        return tuple((name, MASK if name.lower() in secret else value) for name, value in headers)
-
-
-class Outcome(NamedTuple):
-    """The answer to one attempt or its error, when it began (Unix seconds), and its duration (seconds).
-
-    ``trace_id`` is that of its trace; None without traces.
-    """
-
-    answer: Response | TransportError
-    at: float
-    duration_s: float
-    trace_id: str | None = None
-
-
-class KeepsAttempts(Protocol):
-    """Keeps the attempts of one endpoint (``bridge.history.stream.AttemptStream``)."""
-
-    def add(self, attempt: Row) -> None:
-        """Keep an attempt."""
-        ...
-
-    def add_all(self, attempts: Sequence[Row]) -> None:
-        """Keep attempts, in their order."""
-        ...
-
-
 _Usual: TypeAlias = tuple[Response | TransportError, str, Url, int, Judgement, int]
 """What most of ``Common`` follows from: answer, method, URL, number of own headers, judgement, and the
 version of the secrets that are masked."""
@@ -172,8 +97,8 @@ class AttemptLog:
         self._traced_lines = Lines(events.DELIVERY_ATTEMPTED, (*_SHOWN, "trace_id"), **facts)
         self._successes: list[Row] = []
         self._masks_bodies = target.body_secret is not None or target.scrub_bodies
-        self._keeps_bodies = target.kept_success > _NO_BODY
-        most = _NO_BODY if self._masks_bodies else target.kept_success
+        self._keeps_bodies = target.kept_success > NO_BODY
+        most = NO_BODY if self._masks_bodies else target.kept_success
         self._usual_bytes = most if self._keeps_bodies else math.inf
         self._constant_begins = -len(target.headers) or None
         constant_lines = map(_LINE, target.masked(target.headers) + target.added)
@@ -319,12 +244,12 @@ class AttemptLog:
         size_bytes, is_usual = ATTEMPT_BYTES, later is None and len(body) <= self._usual_bytes
         if len(body) <= most:
             kept = target.shown_body(body) if self._masks_bodies else body
-        elif most > _NO_BODY:
+        elif most > NO_BODY:
             digest = sha256(target.shown_body(body)).hexdigest()
         if isinstance(answer, Response):
             status = answer.status
             answer_lines, answer_body = shown = self._answers.keep(
-                answer, most > _NO_BODY, later is None, version
+                answer, most > NO_BODY, later is None, version
             )
             size_bytes += len(answer_lines) + len(answer_body)
             is_usual = is_usual and recurs(answer.body, shown)

@@ -13,7 +13,7 @@ from bridge.core.trace_context import TRACEPARENT, TRACESTATE, TraceContext, beg
 from bridge.core.verdict import Judgement
 from bridge.errors import TransportError
 from bridge.model import Event, Request, Response, Verdict
-from bridge.pipeline.attempt_log import Outcome
+from bridge.pipeline.target import Outcome
 from bridge.rendering import Headers
 from bridge.telemetry.spans import Span, SpanSink
 

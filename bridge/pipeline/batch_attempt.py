@@ -14,11 +14,11 @@ from bridge.core.verdict import Judgement, judge, retry_after_s
 from bridge.errors import DecodeError, FilterError, RenderError
 from bridge.model import Request, Response, Verdict
 from bridge.pipeline.attempt import EndpointClient, PlanRetry
-from bridge.pipeline.attempt_log import Outcome, Target
 from bridge.pipeline.attempt_trace import OpenSpan
 from bridge.pipeline.batch_queue import Batch
 from bridge.pipeline.lane_queue import UNBOUNDED, Batching, Delivery
 from bridge.pipeline.shown_reason import without_secrets
+from bridge.pipeline.target import Outcome, Target
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.batch import BatchForm
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from bridge.core.batches import batch_id
 from bridge.core.signing import Signer
 from bridge.model import Event, Request
-from bridge.pipeline.attempt_log import Target
+from bridge.pipeline.target import Target
 from bridge.rendering import Rendered
 from bridge.rendering.batch import BatchForm
 from bridge.rendering.compression import Compression

@@ -23,13 +23,14 @@ from bridge.history.attempt import MASK
 from bridge.http import Transport
 from bridge.http.authorized import HEADER
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, KeepsAttempts, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.batch_attempt import BatchClient
 from bridge.pipeline.batch_dispatcher import BatchDispatcher
 from bridge.pipeline.delivery_parts import DeliveryParts, Settles
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.parking import EventParking
 from bridge.pipeline.signature_watch import SignatureWatch
+from bridge.pipeline.target import KeepsAttempts, Target
 from bridge.settings import EndpointSettings, Settings
 from bridge.settings.models.request import TemplateSettings
 from bridge.telemetry.metrics import EndpointMetrics, Metrics

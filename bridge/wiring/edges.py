@@ -14,11 +14,11 @@ from bridge.dead_letters.park import DeadLetterWriter
 from bridge.errors import SchemaNeeded
 from bridge.http import Transport
 from bridge.model import Partition
-from bridge.pipeline.attempt_log import KeepsAttempts
 from bridge.pipeline.cursor_loader import Offsets
 from bridge.pipeline.group_offsets import Fence
 from bridge.pipeline.ports import Alongside, FirstOffsets, ParkedRecords, Reads, SideReads
 from bridge.pipeline.replay.replays import Replays
+from bridge.pipeline.target import KeepsAttempts
 from bridge.pipeline.topic_watch import Look
 from bridge.storage.journal import Journal
 from bridge.telemetry.metrics import Metrics

@@ -24,7 +24,8 @@ from bridge.history.writer import History
 from bridge.kafka.producer import NewRecord
 from bridge.kafka.record_size import HISTORY_CODEC, batch_bytes
 from bridge.model import Event, Partition, Record, Request, Response, Url
-from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.attempt_log import AttemptLog
+from bridge.pipeline.target import Outcome, Target
 from bridge.telemetry.logs import set_up
 from bridge.telemetry.metrics import Metrics
 

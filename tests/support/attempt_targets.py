@@ -6,7 +6,7 @@ from itertools import product
 
 from hypothesis import strategies as st
 
-from bridge.pipeline.attempt_log import Target
+from bridge.pipeline.target import Target
 from bridge.rendering import Headers
 
 

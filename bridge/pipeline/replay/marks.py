@@ -12,8 +12,8 @@ from bridge.dead_letters.park import DeadLetterWriter
 from bridge.dead_letters.topic import Reason
 from bridge.history.row import Row, marked
 from bridge.model import Event, Record, RedriveMark
-from bridge.pipeline.attempt_log import KeepsAttempts
 from bridge.pipeline.ports import RecordDecoder
+from bridge.pipeline.target import KeepsAttempts
 
 
 class MarkedHistory:

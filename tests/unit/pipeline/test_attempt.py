@@ -18,9 +18,10 @@ from bridge.errors import TransportError, TransportFault
 from bridge.history.attempt import Later
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.target import Outcome, Target
 from bridge.rendering import Rendered
 from bridge.telemetry import events
 from bridge.telemetry.metrics import Metrics

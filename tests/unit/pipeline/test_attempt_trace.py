@@ -13,9 +13,10 @@ from bridge.core.signing import IdOnly
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Request, Resend, Response, Url
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.attempt_trace import AttemptTracer
 from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.target import Target
 from bridge.rendering import Rendered
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.spans import Span

@@ -15,8 +15,9 @@ from bridge.core.batches import FOLLOWS, NAMED
 from bridge.core.cursor import Cursor
 from bridge.core.verdict import DELIVERED, Judgement
 from bridge.model import Request, Resend, Response, Url, Verdict
-from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.target import Outcome, Target
 from bridge.rendering import Headers, Rendered
 from bridge.telemetry.metrics import Metrics
 from tests.support.attempt_targets import every_target, targets

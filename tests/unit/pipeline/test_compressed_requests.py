@@ -12,9 +12,10 @@ from bridge.core.limits import AdaptiveLimit, Breaker, Gate, RateWindows
 from bridge.core.signing import Signer
 from bridge.model import Event, Request, Response, Url
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.target import Target
 from bridge.rendering import Headers, Rendered
 from bridge.rendering.compression import THREAD_BYTES, Compression
 from bridge.telemetry.metrics import Metrics

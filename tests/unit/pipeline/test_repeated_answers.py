@@ -11,9 +11,10 @@ from bridge.core.verdict import Judgement
 from bridge.errors import TransportError, TransportFault
 from bridge.model import Event, Request, Response, Url, Verdict
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import AttemptLog, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.cursor_start import EndpointCursor
 from bridge.pipeline.lane_queue import Delivery
+from bridge.pipeline.target import Target
 from bridge.rendering import Rendered
 from bridge.telemetry.metrics import Metrics
 from tests.support.fakes import P0, FakeHistory, as_judged, event

@@ -8,7 +8,8 @@ import pytest
 
 from bridge.core.verdict import DELIVERED
 from bridge.model import Request, Response
-from bridge.pipeline.attempt_log import AttemptLog, Outcome
+from bridge.pipeline.attempt_log import AttemptLog
+from bridge.pipeline.target import Outcome
 from bridge.settings import EndpointSettings
 from bridge.telemetry.metrics import Metrics
 from bridge.wiring.delivery import build_target

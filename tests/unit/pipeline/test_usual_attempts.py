@@ -17,8 +17,9 @@ from bridge.history.batch import Writer, decode
 from bridge.history.encoding import encode
 from bridge.history.row import Common, Entry, Row
 from bridge.model import Event, Partition, Record, Request, Resend, Response, Url, Verdict
-from bridge.pipeline.attempt_log import AttemptLog, Outcome, Target
+from bridge.pipeline.attempt_log import AttemptLog
 from bridge.pipeline.shown_answers import LEFT_OUT, SEARCHES_PER_S, ShownAnswers
+from bridge.pipeline.target import Outcome, Target
 from bridge.rendering import Headers
 from bridge.telemetry.metrics import Metrics
 from bridge.telemetry.scrub import in_force

@@ -43,12 +43,12 @@ from bridge.http.proxy import Proxy
 from bridge.http.tls import FixedTls
 from bridge.kafka.client import KafkaOptions
 from bridge.kafka.membership import Membership
-from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
 from bridge.pipeline.cursor_start import CursorPolicy
 from bridge.pipeline.dedupe_window import DedupeWindow
 from bridge.pipeline.dispatcher import EndpointDispatcher
 from bridge.pipeline.new_endpoints import NewEndpoints
+from bridge.pipeline.target import Target
 from bridge.rendering.body_secret import BodySecretRenderer
 from bridge.rendering.request import RequestRenderer
 from bridge.settings import SaslSettings, Settings

@@ -30,8 +30,8 @@ from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, Registr
 from bridge.formats.plain_json import PlainJsonDecoder
 from bridge.http.dial import Dialer
 from bridge.pipeline.attempt import EndpointClient
-from bridge.pipeline.attempt_log import Target
 from bridge.pipeline.cursor_loader import CursorLoader
+from bridge.pipeline.target import Target
 from bridge.receivers import PRESETS
 from bridge.schemas.folder import SchemaFolder
 from bridge.schemas.registry.apicurio import ApicurioApi
