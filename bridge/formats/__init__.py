@@ -2,7 +2,7 @@
 
 A payload is decoded only when a filter or a body needs it. ``plain_json``, ``cloudevents``, ``fineract``,
 ``eventuate`` and ``debezium`` are one format each. ``payload_only`` decodes the formats whose value is only
-the payload: ``field_paths`` finds the parts of the event, ``registry/framing`` reads the schema id.
+the payload: ``event_reader`` finds the parts of the event, ``registry/framing`` reads the schema id.
 ``resent`` decodes records of the redrive topic. ``avro/`` holds the Avro decoder and its schemas.
 """
 

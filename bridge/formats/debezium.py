@@ -15,8 +15,8 @@ import orjson
 
 from bridge.errors import DecodeError
 from bridge.formats import require_value
+from bridge.formats.event_reader import EventReader
 from bridge.formats.exact_json import loads_text
-from bridge.formats.field_paths import EventReader
 from bridge.formats.payload_only import ValueReader
 from bridge.model import Event, Record
 

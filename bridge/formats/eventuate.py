@@ -8,7 +8,8 @@ from typing import Any
 from bridge.errors import DecodeError
 from bridge.formats import require_value
 from bridge.formats.debezium import expand_json
-from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.event_reader import EventReader
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.plain_json import parse_json
 from bridge.formats.timestamp import from_http_date
 from bridge.model import Event, Record

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from bridge.formats import require_value
 from bridge.formats.avro.schema import AvroSchema
-from bridge.formats.field_paths import EventReader
+from bridge.formats.event_reader import EventReader
 from bridge.formats.non_finite import Mode, replace_non_finite
 from bridge.formats.plain_json import parse_json
 from bridge.formats.schema_cache import DecodedValue, Frame, KnownSchema, SchemaCache

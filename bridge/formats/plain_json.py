@@ -9,8 +9,9 @@ import orjson
 
 from bridge.errors import DecodeError
 from bridge.formats import require_value
+from bridge.formats.event_reader import EventReader
 from bridge.formats.exact_json import loads
-from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.timestamp import TimeUnit
 from bridge.model import Event, Record
 

@@ -12,8 +12,9 @@ from bridge.core.asked_fields import EVERYTHING, AskedFields
 from bridge.formats import Decoder
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import HINTS, DebeziumDecoder
+from bridge.formats.event_reader import EventReader
 from bridge.formats.eventuate import EventuateDecoder
-from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.payload_only import (
     AvroValueReader,

@@ -18,8 +18,9 @@ from bridge.formats.avro.bounds import MAX_NESTING
 from bridge.formats.avro.definitions import DefinitionError
 from bridge.formats.avro.schema import avro_schema
 from bridge.formats.debezium import HINTS, DebeziumDecoder
+from bridge.formats.event_reader import EventReader
 from bridge.formats.eventuate import EventuateDecoder
-from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.payload_only import AvroValueReader, JsonValueReader, PayloadDecoder, RegistryValueReader
 from bridge.formats.registry.framing import read_apicurio_frame, read_confluent_frame
 from bridge.formats.registry.json_schema import JsonSchema

@@ -19,7 +19,8 @@ from bridge.errors import DecodeError
 from bridge.formats.avro.schema import avro_schema
 from bridge.formats.avro.schema_set import SchemaSet, compile_schema
 from bridge.formats.avro.single_object import MARKER
-from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.event_reader import EventReader
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import Envelope, FineractDecoder
 from bridge.formats.non_finite import Mode
 from bridge.formats.payload_only import AvroValueReader, PayloadDecoder, RegistryValueReader

@@ -16,8 +16,9 @@ from bridge.formats import Decoder
 from bridge.formats.avro.schema import avro_schema
 from bridge.formats.cloudevents import CloudEventsDecoder
 from bridge.formats.debezium import DebeziumDecoder
+from bridge.formats.event_reader import EventReader
 from bridge.formats.eventuate import EventuateDecoder
-from bridge.formats.field_paths import EventReader, FieldPaths
+from bridge.formats.field_paths import FieldPaths
 from bridge.formats.fineract import FineractDecoder
 from bridge.formats.fineract.bulk import BULK, Item
 from bridge.formats.payload_only import AvroValueReader, JsonValueReader, PayloadDecoder
