@@ -77,6 +77,7 @@ class TopicFollower:
         self._admin = admin
         self._open_reader = open_reader
         self._offsets: dict[int, int] = {}
+        self._first_ends: dict[Partition, int] = {}
         self._version = 0
         self._failing = False
         self.behind = 0
@@ -94,7 +95,7 @@ class TopicFollower:
                 await asyncio.sleep(_RETRY_S)
 
     async def _follow(self, reader: SideReader) -> None:
-        self._offsets = {}
+        self._offsets, self._first_ends = {}, {}
         await self._load()
         partitions = await self._partitions()
         await self._align(reader, partitions)
@@ -161,7 +162,14 @@ class TopicFollower:
         self.behind = sum(
             max(0, ends[partition] - self._offsets[partition.number]) for partition in partitions
         )
-        if not self.behind and not self.is_caught_up:
+        if self.is_caught_up:
+            return
+        # not the ends of now: bridges that deliver move them between each read and the next look
+        self._first_ends = self._first_ends or ends
+        if all(
+            self._offsets[partition.number] >= min(self._first_ends.get(partition, end), end)
+            for partition, end in ends.items()
+        ):
             deletions = self._intake.caught_up()
             if deletions:
                 await self._db.change(deletions)

@@ -129,6 +129,27 @@ async def test_what_is_there_and_what_arrives_is_stored_once(database: SqliteDat
     assert log.read == 1, "it goes on where the store is"
 
 
+async def test_a_topic_that_grows_with_each_look_is_caught_up_at_the_end_that_it_had_at_first(
+    database: SqliteDatabase,
+) -> None:
+    """With steady deliveries, no look finds the console at the very end."""
+
+    class Growing(Log):
+        async def ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+            ends = await super().ends(partitions)
+            self.add(len(self.records[P0]) + 1)
+            return {partition: end + 1 for partition, end in ends.items()}
+
+    log = Growing()
+    log.add(1, 2, 3)
+    async with following(log, database) as follower:
+        async with asyncio.timeout(30):
+            while not follower.is_caught_up:
+                await asyncio.sleep(0.001)
+        assert follower.behind > 0
+    assert {"id-1", "id-2", "id-3"} <= set(await stored(database))
+
+
 async def test_a_broker_that_is_down_for_a_while_loses_nothing(database: SqliteDatabase) -> None:
     log = Log()
     log.add(1, 2, 3)
