@@ -24,7 +24,7 @@ wait_option = click.option(
     default=60.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait until the bridge reports that the held lanes are released.",
+    help="How long to wait until the bridges have settled the requests and released the held lanes.",
 )
 
 
