@@ -90,7 +90,7 @@ format: $(READY) ## fix the style and write the generated files
 COMPARE := $(if $(QUICK),--quick) $(if $(QUICK)$(CELLS)$(BASE),$(if $(PUBLISH),--publish),--publish) $(if $(BASE),--base $(BASE)) \
 	$(if $(MARGIN),--margin $(MARGIN)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(CELLS),--only $(CELLS))
 
-bench: $(READY) ## measure the speed on real Kafka next to a Go consumer, half an hour (QUICK=1: 3; BASE=main: judge a change)
+bench: $(READY) ## measure the speed on real Kafka next to a Go consumer, 40 minutes (QUICK=1: 3; BASE=main: judge a change)
 ifneq ($(BENCH),)
 	$(BIN)/python -m tests.bench.bench $(BENCH)
 else

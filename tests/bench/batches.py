@@ -2,8 +2,8 @@
 
 A backlog for a receiver that answers after 5 ms, in turns with one event per request and with up to 100.
 Prints events per second, microseconds of CPU of the bridge per event, and how much of a core it used: of each
-run, and the medians. The bridge runs on the interpreter of ``make bench``, which is named first. Exits with 1
-if an event is missing, repeated or out of order.
+run, and the medians. ``make bench`` measures the same; the bridge runs on its interpreter, which is named
+first. Exits with 1 if an event is missing, repeated or out of order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.compare.judging import NotProven
 from tests.bench.interpreter import Interpreter, fastest
 from tests.bench.scenarios import SECRET, STALL_S
 from tests.support.batch_sink import BatchSink
@@ -37,7 +38,10 @@ def run(
     endpoint: dict[str, Any],
     interpreter: Interpreter,
 ) -> tuple[float, float]:
-    """Return events per second and CPU per event (µs), between the first and the last tenth."""
+    """Return events per second and CPU per event (µs), between the first and the last tenth.
+
+    Raises ``NotProven`` for an event that is missing, repeated or out of order.
+    """
     with BatchSink(delay_s=DELAY_S) as sink:
         settings = {"crm": {"url": sink.url, "secrets": [SECRET], **endpoint}}
         config = plain_config(kafka.bootstrap, topic, settings, group=name)
@@ -52,10 +56,10 @@ def run(
                 if not samples or accepted > samples[-1][0]:
                     progress_at = now
                 if now - progress_at > STALL_S:
-                    sys.exit(f"{name}: {accepted} of {EVENTS} events, then none for {STALL_S} s")
+                    raise NotProven(f"{name}: {accepted} of {EVENTS} events, then none for {STALL_S} s")
                 samples.append((accepted, now, bridge.cpu_s()))
         if sink.misordered() or sink.repeats:
-            sys.exit(f"{name}: {len(sink.misordered())} out of order, {sink.repeats} repeated")
+            raise NotProven(f"{name}: {len(sink.misordered())} out of order, {sink.repeats} repeated")
     first = next(sample for sample in samples if sample[0] >= EVENTS * 0.1)
     last = next(sample for sample in samples if sample[0] >= EVENTS * 0.9)
     events = last[0] - first[0]
@@ -68,22 +72,40 @@ def line(name: str, rate: float, cpu_us: float) -> str:
     return f"{name:<18} {rate:8,.0f} events/s {cpu_us:6.0f} µs of CPU per event {busy:5.0%} of a core"
 
 
+Runs = dict[str, list[tuple[float, float]]]
+"""Of each kind: events per second and CPU per event (µs) of each run."""
+
+
+def measure(kafka: RealKafka, folder: Path, interpreter: Interpreter) -> Runs:
+    """Return the runs, in turns. Raises ``NotProven``."""
+    figures: Runs = {kind: [] for kind in KINDS}
+    topic = kafka.fresh_topic("batches", 4)
+    produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=ENTITIES))
+    for turn in range(TURNS):
+        for kind, endpoint in KINDS.items():
+            rate, cpu_us = run(kafka, topic, folder, f"{kind}-{turn}", endpoint, interpreter)
+            figures[kind].append((rate, cpu_us))
+            print(line(kind, rate, cpu_us), file=sys.stderr, flush=True)
+    return figures
+
+
+def middle(runs: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the medians of both figures."""
+    rates, cpus = zip(*runs, strict=True)
+    return statistics.median(rates), statistics.median(cpus)
+
+
 def main() -> None:
     """Print the figures."""
-    figures: dict[str, list[tuple[float, float]]] = {kind: [] for kind in KINDS}
     interpreter = fastest()
     print(f"Python {interpreter.description}")
     with tempfile.TemporaryDirectory() as folder, RealKafka() as kafka:
-        topic = kafka.fresh_topic("bench", 4)
-        produce(kafka.bootstrap, topic, outbox_events(EVENTS, entities=ENTITIES))
-        for turn in range(TURNS):
-            for kind, endpoint in KINDS.items():
-                rate, cpu_us = run(kafka, topic, Path(folder), f"{kind}-{turn}", endpoint, interpreter)
-                figures[kind].append((rate, cpu_us))
-                print(line(kind, rate, cpu_us), flush=True)
+        try:
+            figures = measure(kafka, Path(folder), interpreter)
+        except NotProven as problem:
+            sys.exit(str(problem))
     for kind, runs in figures.items():
-        rate, cpu_us = (statistics.median(column) for column in zip(*runs, strict=True))
-        print(line(f"median of {kind}", rate, cpu_us))
+        print(line(f"median of {kind}", *middle(runs)))
 
 
 if __name__ == "__main__":

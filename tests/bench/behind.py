@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, NotProven, Stage, check
+from tests.bench.compare.judging import NotProven
+from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, Stage, check
 from tests.support.bridge_process import BridgeProcess
 from tests.support.ports import free_port
 from tests.support.produce import OutboxEvent, outbox_events, produce, produce_paced

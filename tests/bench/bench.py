@@ -18,8 +18,9 @@ import orjson
 
 from bridge import __version__
 from tests.bench import behind, endpoints, isolation, limited, restart, scenarios, takeover
+from tests.bench.compare.judging import NotProven
 from tests.bench.machine import machine
-from tests.bench.scenarios import NotProven, Stage
+from tests.bench.scenarios import Stage
 from tests.support.kafka import RealKafka
 from tests.support.kafka_jars import KafkaMissing
 from tests.support.receiver import Receiver

@@ -2,7 +2,7 @@
 
 Uses Fineract's own records if its files are present (``HOOKFERRY_SHARED``), else those of the demo; and the
 largest payload of each release with every field set or null: all of it, and the ten fields of ``ASKED``.
-Prints a table without limits.
+Prints a table without limits. ``--widest`` prints the widest of these payloads as JSON, for ``make bench``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 from fastavro import schemaless_reader
@@ -87,8 +87,10 @@ def cpu_us(rounds: int, *works: Callable[[], object]) -> list[float]:
     return [one / REPEATS * 1e6 for one in best]
 
 
-def measure(case: Case, decoder: FineractDecoder, partial: FineractDecoder, rounds: int) -> list[str]:
-    """Return a row of the table."""
+def measure(
+    case: Case, decoder: FineractDecoder, partial: FineractDecoder, rounds: int
+) -> tuple[int, list[float]]:
+    """Return how many values the payload has, and the CPU of each step in microseconds."""
     data = read_envelope(case.record.value or b"").data
 
     def whole() -> None:
@@ -114,8 +116,21 @@ def measure(case: Case, decoder: FineractDecoder, partial: FineractDecoder, roun
     )  # fmt: skip
     if case.schema is None:
         times[3] = float("nan")
-    values = sum(map(_values, payloads))
+    return sum(map(_values, payloads)), times
+
+
+def row(case: Case, values: int, times: list[float]) -> list[str]:
+    """Return a row of the table."""
     return [case.label, str(len(case.record.value or b"")), str(values), *(f"{one:,.1f}" for one in times)]
+
+
+def widest(measured: list[tuple[Case, int, list[float]]]) -> dict[str, Any]:
+    """Return the case with the most values, and the CPU of all of it, of ten fields, and of fastavro."""
+    case, values, times = max(measured, key=lambda one: one[1])
+    return {
+        "label": case.label, "values": values,
+        "whole_us": times[1], "ten_fields_us": times[2], "fastavro_us": times[3],
+    }  # fmt: skip
 
 
 def _values(document: object) -> int:
@@ -129,7 +144,8 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=25)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--widest", action="store_true")
+    options = parser.parse_args()
     shared = (
         Path(os.environ.get("HOOKFERRY_SHARED", Path(__file__).parents[2].parent / "shared")) / "fineract"
     )
@@ -150,10 +166,16 @@ def main() -> None:
         "json.loads",
         "orjson.loads",
     )
-    rows = [heads, *(measure(case, decoder, partial, rounds) for case in cases(schemas, samples))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
-    for row in rows:
-        first, *others = row
+    measured = [
+        (case, *measure(case, decoder, partial, options.rounds))
+        for case in cases(schemas, [] if options.widest else samples)
+    ]
+    if options.widest:
+        print(json.dumps(widest(measured)))
+        return
+    rows = [heads, *(row(*one) for one in measured)]
+    widths = [max(len(one[column]) for one in rows) for column in range(len(heads))]
+    for first, *others in rows:
         print(
             first.ljust(widths[0]),
             *(cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)),

@@ -28,6 +28,7 @@ NUMBERS = (1, 10, 50)
 TRICKLE_PER_S = 500
 TRICKLE_S = 5
 MANY, MANY_PARTITIONS = 1_000, 100
+MANY_LABEL = f"{MANY:,} endpoints over {MANY_PARTITIONS} partitions"
 MANY_EVENTS = 20_000
 REST_S = 20
 SETTLE_S = 30
@@ -64,7 +65,7 @@ def endpoints(stage: Stage, events: int, rounds: int) -> dict[str, Any]:
     growth["trickle"] = {"50": (slow["50"] - slow["1"]) / 49}
     middle["trickle"] = slow
     rounds_of = {kind: {str(number): made for number, made in by.items()} for kind, by in runs.items()}
-    return {"events": events, **middle, "growth_us": growth, "runs": rounds_of, "many": _many(stage)}
+    return {"events": events, **middle, "growth_us": growth, "runs": rounds_of, "many": many_endpoints(stage)}
 
 
 def lines(result: dict[str, Any]) -> list[str]:
@@ -86,18 +87,21 @@ def lines(result: dict[str, Any]) -> list[str]:
         f"{f'    the same at {TRICKLE_PER_S} events/s':<44}{slow['1']:>8.1f}{'':>8}{slow['50']:>8.1f}"
         f"  {result['growth_us']['trickle']['50']:.2f} µs to 50"
     )
-    many = result["many"]
-    rows.append(
-        f"    {MANY:,} endpoints, {MANY_PARTITIONS} partitions: ready after {many['ready_s']:.1f} s"
-        f" ({many['start_cpu_s']:.1f} s of CPU); at rest {many['rest_mb']:.0f} MB and"
-        f" {many['rest_cpu']:.1%} of a core; loaded {many['loaded_mb']:.0f} MB,"
-        f" {many['cpu_us']:.0f} µs per delivery, {many['commits_per_s']:.0f} commits per second"
+    return [*rows, f"    {MANY_LABEL}: {in_words(result['many'])}"]
+
+
+def in_words(many: dict[str, float]) -> str:
+    """Return the figures of many endpoints."""
+    return (
+        f"ready after {many['ready_s']:.1f} s ({many['start_cpu_s']:.1f} s of CPU);"
+        f" at rest {many['rest_mb']:.0f} MB and {many['rest_cpu']:.1%} of a core;"
+        f" under load {many['loaded_mb']:.0f} MB, {many['cpu_us']:.0f} µs per delivery,"
+        f" {many['commits_per_s']:.0f} commits per second"
     )
-    return rows
 
 
-def _many(stage: Stage) -> dict[str, float]:
-    """Measure many endpoints, each of which selects a type of its own."""
+def many_endpoints(stage: Stage) -> dict[str, float]:
+    """Measure many endpoints, each of which selects a type of its own. Raises ``NotProven``."""
     topic = stage.kafka.fresh_topic("many", MANY_PARTITIONS)
     stage.receiver.reset()
     url = stage.receiver.url("/many")

@@ -12,7 +12,8 @@ import statistics
 from itertools import islice
 from typing import Any
 
-from tests.bench.scenarios import ENTITIES, PARTITIONS, NotProven, Stage, await_all, check
+from tests.bench.compare.judging import NotProven
+from tests.bench.scenarios import ENTITIES, PARTITIONS, Stage, await_all, check
 from tests.support.ports import free_port
 from tests.support.produce import outbox_events, produce_paced
 

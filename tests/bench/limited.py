@@ -13,7 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tests.bench.scenarios import NotProven, Stage, await_all
+from tests.bench.compare.judging import NotProven
+from tests.bench.scenarios import Stage, await_all
 from tests.support.bridge_process import BridgeProcess
 from tests.support.memory_limit import MemoryLimit, memory_limit
 from tests.support.ports import free_port

@@ -15,7 +15,8 @@ from itertools import islice
 from typing import Any
 
 from bridge.core import completion_map
-from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, NotProven, Stage, await_all
+from tests.bench.compare.judging import NotProven
+from tests.bench.scenarios import ENTITIES, PARTITIONS, STALL_S, Stage, await_all
 from tests.support.bridge_process import BridgeProcess
 from tests.support.produce import outbox_events, produce, produce_paced
 

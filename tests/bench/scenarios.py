@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.bench.compare.judging import violations
-from tests.support.bridge_process import BridgeProcess, plain_config
+from tests.bench.compare.judging import NotProven, violations
+from tests.bench.interpreter import Interpreter
+from tests.support.bridge_process import ROOT, BridgeProcess, plain_config
 from tests.support.kafka import RealKafka
 from tests.support.produce import outbox_events, produce
 from tests.support.receiver import Receiver
@@ -24,17 +25,14 @@ PARTITIONS = 4
 STALL_S = 60  # without a new event
 
 
-class NotProven(Exception):
-    """The run violated a guarantee, so its figures are invalid."""
-
-
 class Stage(NamedTuple):
-    """The broker, the receiver and the folder of all scenarios."""
+    """The broker, the receiver, the folder, and the interpreter of all bridges; None is this one."""
 
     kafka: RealKafka
     receiver: Receiver
     folder: Path
     log_attempts: str
+    interpreter: Interpreter | None = None
 
     def bridge(self, name: str, topic: str, path: str, concurrency: int, **endpoint: Any) -> BridgeProcess:
         """Return a bridge with one signed endpoint and its own group, not started yet."""
@@ -53,7 +51,10 @@ class Stage(NamedTuple):
             log={"level": "info", "format": "json", "attempts": self.log_attempts},
         )
         config["kafka"] |= kafka
-        return BridgeProcess(config, self.folder / name)
+        if (interpreter := self.interpreter) is None:
+            return BridgeProcess(config, self.folder / name)
+        environment, python = interpreter.environment(ROOT), interpreter.program
+        return BridgeProcess(config, self.folder / name, environment=environment, python=python)
 
     def backlog(self, name: str, events: int) -> str:
         """Create a topic with this many events."""

@@ -16,7 +16,8 @@ from typing import Any
 
 import orjson
 
-from tests.bench.scenarios import PARTITIONS, NotProven, Stage
+from tests.bench.compare.judging import NotProven
+from tests.bench.scenarios import PARTITIONS, Stage
 from tests.support.bridge_process import BridgeProcess
 from tests.support.produce import outbox_events, produce_paced
 

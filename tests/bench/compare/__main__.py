@@ -27,9 +27,10 @@ from tests.bench.compare import cells, plot, report, runs
 from tests.bench.compare.cells import Cell
 from tests.bench.compare.contenders import GoPeer, Hookferry
 from tests.bench.compare.go_tools import GoMissing, GoReceiver, build
-from tests.bench.compare.judging import Figures, compare_cpu, medians
+from tests.bench.compare.judging import Figures, NotProven, compare_cpu, medians
+from tests.bench.compare.others import OTHERS
 from tests.bench.compare.revision import NoSuchRevision, checkout, commit_of
-from tests.bench.compare.runs import Contender, NotProven, Stage
+from tests.bench.compare.runs import Contender, Stage
 from tests.bench.interpreter import fastest
 from tests.bench.machine import machine
 from tests.support.bridge_process import ROOT, BridgeFailed
@@ -90,6 +91,19 @@ class Benchmark:
         if cell.name == cells.BASE.name and "hookferry" in middle:
             self._base_rate = middle["hookferry"]["per_s"]
         self.cells.append({"cell": dataclasses.asdict(cell), "runs": by_contender, "medians": middle})
+
+    def measure_other(self, name: str, found: dict[str, Any]) -> None:
+        """Measure what no cell shows, into ``found``."""
+        label, measure, in_words = OTHERS[name]
+        progress(f"{label} …")
+        try:
+            figures = measure(self._stage)
+        except (NotProven, BridgeFailed, TimeoutError, ValueError) as problem:
+            self.violations.append(f"{name}: {problem}")
+            progress(f"{name}: NO FIGURE: {problem}")
+            return
+        found[name] = figures
+        progress(f"{name}: {in_words(figures)}")
 
     def _one(self, cell: Cell, topic: str, name: str, number: int, done: list[Figures]) -> None:
         run = f"{cell.name}-{name}-{number}"
@@ -175,11 +189,25 @@ def main() -> int:
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every process and worktree is removed
     try:
-        wanted = cells.chosen(cells.QUICK if options.quick else cells.FULL, options.only)
-        return measure(options, [scaled(cell, options.scale) for cell in wanted])
+        wanted, others = chosen(options)
+        return measure(options, [scaled(cell, options.scale) for cell in wanted], others)
     except (KafkaMissing, NoSuchRevision, ValueError) as problem:
         progress(f"no figures: {problem}")
         return 1
+
+
+def chosen(options: argparse.Namespace) -> tuple[list[Cell], list[str]]:
+    """Return the cells to measure, and the names of what is measured besides: by name, or all.
+
+    Raises ``ValueError`` with the known names.
+    """
+    if not options.only:
+        is_full = not (options.quick or options.base)
+        return list(cells.FULL if not options.quick else cells.QUICK), list(OTHERS) if is_full else []
+    others = [name for name in options.only if name in OTHERS]
+    names = [name for name in options.only if name not in OTHERS]
+    of = cells.QUICK if options.quick else cells.FULL
+    return cells.chosen(of, names, OTHERS) if names else [], others
 
 
 def scaled(cell: Cell, factor: float) -> Cell:
@@ -187,7 +215,7 @@ def scaled(cell: Cell, factor: float) -> Cell:
     return dataclasses.replace(cell, events=max(1, int(cell.events * factor)), seconds=cell.seconds * factor)
 
 
-def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
+def measure(options: argparse.Namespace, wanted: list[Cell], wanted_others: list[str]) -> int:
     """Set the stage and measure."""
     began = time.monotonic()
     facts = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": commit_of()} | machine()
@@ -218,6 +246,9 @@ def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
         for cell in wanted:
             progress(f"{cell.label} …")
             benchmark.measure(cell)
+        others: dict[str, Any] = {}
+        for name in wanted_others:
+            benchmark.measure_other(name, others)
     result = {
         "command": report.command(options.quick, options.only, options.base),
         "arguments": shlex.join(sys.argv[1:]),
@@ -225,6 +256,7 @@ def measure(options: argparse.Namespace, wanted: list[Cell]) -> int:
         "receiver": "in Go" if isinstance(receiver, GoReceiver) else "in Python",
         "rounds": rounds,
         "cells": benchmark.cells,
+        "others": others,
         "skipped": skipped + benchmark.skipped,
         "violations": benchmark.violations,
     }

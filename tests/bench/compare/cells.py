@@ -5,6 +5,7 @@ A cell is data: the runner reads it, the report prints its label.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -87,10 +88,10 @@ QUICK = (
 )
 
 
-def chosen(cells: tuple[Cell, ...], names: list[str]) -> list[Cell]:
-    """Return the cells with these names, or all without names. Raises ``ValueError`` with the known names."""
+def chosen(cells: tuple[Cell, ...], names: list[str], others: Iterable[str]) -> list[Cell]:
+    """Return the cells with these names. Raises ``ValueError`` with all known names, and with ``others``."""
     known = {cell.name: cell for cell in cells}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"no cell {', '.join(unknown)}; there are {', '.join(known)}")
-    return [known[name] for name in names] or list(cells)
+        raise ValueError(f"no cell {', '.join(unknown)}; there are {', '.join([*known, *others])}")
+    return [known[name] for name in names]

@@ -15,6 +15,10 @@ EventKey = tuple[str, int]
 """Entity and number of an event; unique in a topic."""
 
 
+class NotProven(Exception):
+    """The run violated a guarantee, or did not end: it has no figures."""
+
+
 class Sample(NamedTuple):
     """Events accepted so far, and the CPU seconds of each process until then."""
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.bench.compare import others
 from tests.bench.compare.judging import Comparison, Figures
 
 NAMES = {"bare": "bare loop", "go": "Go peer", "hookferry": "Hookferry", "base": "base"}
@@ -126,6 +127,7 @@ def markdown(result: Result) -> str:
     ]
     for kind in TITLES:
         lines += table(result, kind)
+    lines += others.lines(result["others"])
     lines += [f"- Not measured: {text}" for text in result["skipped"]]
     if result["violations"]:
         lines += [f"- **No figure**: {text}" for text in result["violations"]]

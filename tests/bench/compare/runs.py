@@ -19,6 +19,7 @@ from tests.bench.compare.contenders import Job, Running, run_bare
 from tests.bench.compare.go_tools import GoReceiver
 from tests.bench.compare.judging import (
     Figures,
+    NotProven,
     Sample,
     cpu_us_middle,
     latencies_ms,
@@ -37,10 +38,6 @@ STALL_S = 60
 WARM_UP_S = 3
 SETTLE_S = 5  # before an idle process is measured
 BARE_REQUESTS = 20_000
-
-
-class NotProven(Exception):
-    """The run violated a guarantee, or did not end: it has no figures."""
 
 
 class Contender(Protocol):

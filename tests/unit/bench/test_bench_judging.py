@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+from typing import Any
+
 import pytest
 
 from tests.bench.compare import cells
-from tests.bench.compare.__main__ import in_turns
+from tests.bench.compare.__main__ import chosen, in_turns
 from tests.bench.compare.judging import (
     Sample,
     compare_cpu,
@@ -16,6 +19,7 @@ from tests.bench.compare.judging import (
     percentiles,
     violations,
 )
+from tests.bench.compare.others import OTHERS
 
 GOOD = {"accepted": 5, "distinct": 5, "repeats": 0, "inversions": 0, "overlaps": 0, "without_id": 0}
 
@@ -125,10 +129,27 @@ def test_the_cells_vary_every_dimension_of_the_benchmark() -> None:
 
 
 def test_cells_are_chosen_by_name_and_an_unknown_one_lists_the_known() -> None:
-    assert [cell.name for cell in cells.chosen(cells.FULL, ["tls", "base"])] == ["tls", "base"]
-    assert cells.chosen(cells.QUICK, []) == list(cells.QUICK)
-    with pytest.raises(ValueError, match=r"no cell 1-ms; there are base, 5-ms"):
-        cells.chosen(cells.FULL, ["1-ms"])
+    assert [cell.name for cell in cells.chosen(cells.FULL, ["tls", "base"], ())] == ["tls", "base"]
+    with pytest.raises(ValueError, match=r"no cell 1-ms; there are base, 5-ms.*, batches$"):
+        cells.chosen(cells.FULL, ["1-ms"], ["batches"])
+
+
+@pytest.mark.parametrize(
+    ("options", "cells_wanted", "others_wanted"),
+    [
+        ({}, [cell.name for cell in cells.FULL], list(OTHERS)),
+        ({"quick": True}, [cell.name for cell in cells.QUICK], []),
+        ({"base": "main"}, [cell.name for cell in cells.FULL], []),
+        ({"only": ["batches"]}, [], ["batches"]),
+        ({"only": ["tls", "wide-record"]}, ["tls"], ["wide-record"]),
+    ],
+)
+def test_what_no_row_shows_is_measured_with_all_rows_or_by_name(
+    options: dict[str, Any], cells_wanted: list[str], others_wanted: list[str]
+) -> None:
+    given = argparse.Namespace(**({"quick": False, "base": None, "only": []} | options))
+    wanted, others = chosen(given)
+    assert ([cell.name for cell in wanted], others) == (cells_wanted, others_wanted)
 
 
 def test_neighbors_of_different_numbers_of_rounds_are_not_compared() -> None:

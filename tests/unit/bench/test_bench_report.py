@@ -29,7 +29,7 @@ def result(*cells: dict[str, Any], **changes: Any) -> dict[str, Any]:
     }  # fmt: skip
     return {
         "command": "make bench", "machine": machine, "receiver": "in Go", "rounds": 3, "cells": list(cells),
-        "skipped": [], "violations": [],
+        "others": {}, "skipped": [], "violations": [],
     } | changes  # fmt: skip
 
 
@@ -71,6 +71,25 @@ def test_the_steady_table_has_the_latencies() -> None:
         "1.20",
         "1.11",
     )
+
+
+def test_what_no_row_shows_has_a_line_each() -> None:
+    others = {
+        "1000-endpoints": {
+            "ready_s": 10.9, "start_cpu_s": 8.4, "rest_mb": 255.2, "rest_cpu": 0.017, "loaded_mb": 343.0,
+            "cpu_us": 881.0, "commits_per_s": 2.1,
+        },
+        "batches": {"single": [(6_000, 130), (5_000, 150), (6_500, 140)], "batches": [(15_000, 70)]},
+        "wide-record": {"values": 600, "whole_us": 460.4, "ten_fields_us": 118.2, "fastavro_us": 700.0},
+    }  # fmt: skip
+    text = report.markdown(result(BACKLOG, others=others))
+    assert (
+        "| 1,000 endpoints over 100 partitions | ready after 10.9 s (8.4 s of CPU); at rest 255 MB and 1.7%"
+        " of a core; under load 343 MB, 881 µs per delivery, 2 commits per second |"
+    ) in text
+    assert "15,000 events/s and 70 µs of CPU per event; single requests 6,000 and 140 µs: 2.5 times" in text
+    assert "the rate, 0.50 of the CPU |" in text
+    assert "118 µs of CPU for ten fields, 460 µs for all 600 values; fastavro alone 700 µs |" in text
 
 
 def test_what_was_not_measured_is_a_dash_and_named() -> None:
