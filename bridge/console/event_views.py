@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_BATCH = re.compile(r"batch_[0-9a-f]{32}")
+from bridge.core.batches import ID_PATTERN
+
+_BATCH = re.compile(ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

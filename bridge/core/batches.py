@@ -19,6 +19,8 @@ from bridge.model import Response, Verdict
 FAILED = "failed"
 """The member of an answer that names the events that failed."""
 _ID_DIGITS = 32
+ID_PATTERN = rf"batch_[0-9a-f]{{{_ID_DIGITS}}}"
+"""What the id of a batch looks like."""
 _SHORT_BYTES = 4096
 """A transport truncates no answer that is this short. One that is not short is parsed in any case."""
 _SHOWN_CHARS = 100

@@ -160,11 +160,10 @@ class Cursor(OpenEvents[Note]):
         The cursor is full from now on if what it opened fills its bounds, or the endpoint's share of memory.
         """
         if self._pending:
-            share = self.share
             if self._filled_to(1.0):
                 self.full = True
-            elif share.bytes >= share.factor * share.budget.free:
-                self.full = share.is_pressed = True
+            elif self.share.is_used_up:
+                self.full = self.share.is_pressed = True
         if position > self.position:
             self.position = position
             if not self._pending:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Hashable
 from typing import NamedTuple
 
+from bridge.core.batches import ID_PATTERN
 from bridge.model import Partition
 
 MASK = b"***"
 """What an attempt has in place of a secret."""
 _ID = re.compile(r"([0-9]{1,9}):([0-9]{1,18}):([0-9]{1,6})")
-_BATCH_ID = re.compile(rb"^webhook-id: (batch_[0-9a-f]{32})$", re.MULTILINE)
+_BATCH_ID = re.compile(rf"^webhook-id: ({ID_PATTERN})$".encode(), re.MULTILINE)
 
 
 def header_pairs(lines: bytes) -> tuple[tuple[bytes, bytes], ...]:
